@@ -1,0 +1,120 @@
+#pragma once
+
+#include "poise/core/math.hpp"
+
+#include <xsimd/xsimd.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace poise {
+
+/// Which elements of a pack a comparison holds for.
+template <std::floating_point T>
+class lane_mask;
+
+/// A SIMD pack: one scalar per lane, as many as the widest register of the target holds. The only place where poise
+/// touches the SIMD library (xsimd 8.1 or later).
+template <std::floating_point T>
+class lanes {
+public:
+    using pack = xsimd::batch<T>;
+    static constexpr std::size_t size = pack::size;
+
+    lanes() = default;
+    lanes(T value) : pack_(value) {}
+    lanes(pack value) : pack_(value) {}
+    template <class Number>
+    requires(std::is_arithmetic_v<Number> && !std::same_as<Number, T>)
+    explicit lanes(Number value) : pack_(static_cast<T>(value)) {}
+
+    static lanes load(T const* from) { return pack::load_unaligned(from); }
+    void store(T* to) const { pack_.store_unaligned(to); }
+    /// first, first + 1, first + 2, …
+    static lanes iota(T first) {
+        auto values = std::array<T, size>{};
+        for (std::size_t i = 0; i < size; ++i) values[i] = static_cast<T>(i);
+        return load(values.data()) + lanes(first);
+    }
+    std::array<T, size> to_array() const {
+        auto values = std::array<T, size>{};
+        store(values.data());
+        return values;
+    }
+    T operator[](std::size_t lane) const { return to_array()[lane]; }
+    pack const& native() const { return pack_; }
+
+    lanes operator-() const { return -pack_; }
+    friend lanes operator+(lanes a, lanes b) { return a.pack_ + b.pack_; }
+    friend lanes operator-(lanes a, lanes b) { return a.pack_ - b.pack_; }
+    friend lanes operator*(lanes a, lanes b) { return a.pack_ * b.pack_; }
+    friend lanes operator/(lanes a, lanes b) { return a.pack_ / b.pack_; }
+    lanes& operator+=(lanes b) { return *this = *this + b; }
+    lanes& operator-=(lanes b) { return *this = *this - b; }
+    lanes& operator*=(lanes b) { return *this = *this * b; }
+    lanes& operator/=(lanes b) { return *this = *this / b; }
+
+    friend lane_mask<T> operator==(lanes a, lanes b) { return a.pack_ == b.pack_; }
+    friend lane_mask<T> operator!=(lanes a, lanes b) { return a.pack_ != b.pack_; }
+    friend lane_mask<T> operator<(lanes a, lanes b) { return a.pack_ < b.pack_; }
+    friend lane_mask<T> operator<=(lanes a, lanes b) { return a.pack_ <= b.pack_; }
+    friend lane_mask<T> operator>(lanes a, lanes b) { return a.pack_ > b.pack_; }
+    friend lane_mask<T> operator>=(lanes a, lanes b) { return a.pack_ >= b.pack_; }
+
+private:
+    pack pack_;
+};
+
+template <std::floating_point T>
+class lane_mask {
+public:
+    using value_type = lanes<T>;
+    using pack = xsimd::batch_bool<T>;
+
+    lane_mask() = default;
+    lane_mask(bool value) : mask_(value) {}
+    lane_mask(pack value) : mask_(value) {}
+    pack const& native() const { return mask_; }
+
+    friend lane_mask operator&(lane_mask a, lane_mask b) { return a.mask_ & b.mask_; }
+    friend lane_mask operator|(lane_mask a, lane_mask b) { return a.mask_ | b.mask_; }
+    friend lane_mask operator^(lane_mask a, lane_mask b) { return a.mask_ ^ b.mask_; }
+    friend lane_mask operator!(lane_mask a) { return ~a.mask_; }
+    friend bool any(lane_mask a) { return xsimd::any(a.mask_); }
+    friend bool all(lane_mask a) { return xsimd::all(a.mask_); }
+
+private:
+    pack mask_;
+};
+
+template <std::floating_point T>
+struct scalar_traits<lanes<T>> {
+    using real = T;
+    using mask = lane_mask<T>;
+    using V = lanes<T>;
+
+    static V select(mask m, V a, V b) { return xsimd::select(m.native(), a.native(), b.native()); }
+    static V abs(V x) { return xsimd::abs(x.native()); }
+    // The hardware returns the second operand when either is NaN; only a NaN first operand is then still lost.
+    static V max(V a, V b) { return keep_nan(a, xsimd::max(a.native(), b.native())); }
+    static V min(V a, V b) { return keep_nan(a, xsimd::min(a.native(), b.native())); }
+    static V fma(V a, V b, V c) { return xsimd::fma(a.native(), b.native(), c.native()); }
+    static V exp(V x) { return xsimd::exp(x.native()); }
+    static V expm1(V x) { return xsimd::expm1(x.native()); }
+    static V log(V x) { return xsimd::log(x.native()); }
+    static V log1p(V x) { return xsimd::log1p(x.native()); }
+    static V sqrt(V x) { return xsimd::sqrt(x.native()); }
+    static V tanh(V x) { return xsimd::tanh(x.native()); }
+    static V sin(V x) { return xsimd::sin(x.native()); }
+    static V cos(V x) { return xsimd::cos(x.native()); }
+    static V erf(V x) { return xsimd::erf(x.native()); }
+    static V erfc(V x) { return xsimd::erfc(x.native()); }
+    static V floor(V x) { return xsimd::floor(x.native()); }
+    static V pow(V x, V y) { return xsimd::pow(x.native(), y.native()); }
+    static V log_gamma(V x) { return math::detail::log_gamma(x); }
+
+private:
+    static V keep_nan(V a, V other) { return select(a != a, a, other); }
+};
+
+} // namespace poise

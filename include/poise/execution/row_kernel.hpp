@@ -1,0 +1,107 @@
+#pragma once
+
+#include "poise/core/batch.hpp"
+#include "poise/core/math.hpp"
+
+#include <string>
+
+namespace poise {
+
+namespace detail {
+
+template <class Kernel>
+constexpr std::size_t scratch_rows_of() {
+    if constexpr (requires { Kernel::scratch_rows; }) return Kernel::scratch_rows;
+    else return 0;
+}
+
+template <class... Batches>
+struct first_scalar;
+template <class First, class... Rest>
+struct first_scalar<First, Rest...> : first_scalar<Rest...> {};
+template <class First, class... Rest>
+requires scalar<typename First::value_type>
+struct first_scalar<First, Rest...> {
+    using type = typename First::value_type;
+};
+
+/// The scalar a kernel runs on: that of the first argument of reals. Others (labels, counts) are converted to it.
+template <class... Batches>
+using scalar_of_batches = typename first_scalar<Batches...>::type;
+
+template <class Kernel, class... Rows>
+constexpr void call(Kernel const& kernel, auto const& scratch, Rows... rows) {
+    if constexpr (scratch_rows_of<Kernel>() > 0) kernel(rows..., scratch);
+    else kernel(rows...);
+}
+
+} // namespace detail
+
+/// A formula on one row: `kernel(rows...)`, or `kernel(rows..., scratch)` where the kernel states `scratch_rows`, the number
+/// of rows of working memory it wants (each as long as its longest argument; `scratch[i]`). Row kernels hold their
+/// hyper-parameters as named members, never throw, allocate or branch on a value, and may state
+///  - `argument_names`, the names of their arguments for error messages, and
+///  - `check(batches...)`, what the batches' shapes and values must satisfy.
+template <class Kernel, class... Rows>
+concept row_kernel =
+    (detail::scratch_rows_of<Kernel>() == 0 && requires(Kernel const& kernel, Rows... rows) { kernel(rows...); }) ||
+    (detail::scratch_rows_of<Kernel>() > 0 &&
+     requires(Kernel const& kernel, std::array<row<detail::scalar_of_batches<Rows...>>, 8> scratch, Rows... rows) {
+         kernel(rows..., scratch);
+     });
+
+namespace detail {
+
+// The row by which the sequential execution would show a batch: what row_kernel is asked about.
+template <class T, class Batch>
+using sequential_row =
+    row<std::conditional_t<Batch::is_input, T const, T>, Batch::extent,
+        std::is_same_v<typename Batch::layout, row_contiguous> || Batch::extent == 1 ? 1 : dynamic>;
+
+template <class Kernel>
+std::string argument_name(std::size_t index) {
+    if constexpr (requires { Kernel::argument_names; }) return std::string(Kernel::argument_names[index]);
+    else return std::to_string(index);
+}
+
+template <class Kernel, class... Batches>
+constexpr std::size_t checked_rows(Batches const&... batches) {
+    auto rows = dynamic;
+    auto index = std::size_t{0};
+    auto const check = [&](auto const& batch) {
+        if constexpr (!std::remove_cvref_t<decltype(batch)>::is_shared) {
+            if (rows == dynamic) rows = batch.rows();
+            else if (batch.rows() != rows)
+                require(false, "for_each_row", argument_name<Kernel>(index), std::to_string(rows) + " rows", batch.rows());
+        }
+        ++index;
+    };
+    (check(batches), ...);
+    return rows == dynamic ? 1 : rows;
+}
+
+} // namespace detail
+
+/// Runs a row kernel over every row of the batches, in the way that the execution decides:
+/// `for_each_row(execution::simd{}, kernel, inputs..., outputs...)`. All batches must have the same number of rows, else
+/// `argument_error`; so does whatever the kernel's own `check` finds, before anything is written.
+template <class Execution, class Kernel, class... Objects>
+constexpr void for_each_row(Execution const& execution, Kernel const& kernel, Objects&&... objects) {
+    auto const run = [&](auto const&... batches) {
+        using T = detail::scalar_of_batches<std::remove_cvref_t<decltype(batches)>...>;
+        static_assert(row_kernel<Kernel, detail::sequential_row<T, std::remove_cvref_t<decltype(batches)>>...>,
+                      "for_each_row: the kernel does not satisfy row_kernel for these rows (number of arguments, "
+                      "row_of_reals inputs, writable_row outputs)");
+        auto rows = std::size_t{0};
+        if constexpr (Execution::checked) {
+            rows = detail::checked_rows<Kernel>(batches...);
+            if constexpr (requires { kernel.check(batches...); }) kernel.check(batches...);
+        } else {
+            ((rows = std::remove_cvref_t<decltype(batches)>::is_shared ? rows : batches.rows()), ...);
+        }
+        if (rows > 0) execution.run(kernel, rows, batches...);
+    };
+    run(as_batch(objects)...);
+}
+
+} // namespace poise

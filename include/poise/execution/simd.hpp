@@ -1,0 +1,155 @@
+#pragma once
+
+#include "poise/core/lane_row.hpp"
+#include "poise/core/packed_scan.hpp"
+#include "poise/execution/sequential.hpp"
+
+namespace poise {
+
+namespace detail {
+
+template <class T>
+struct along_access {
+    template <class Batch>
+    static constexpr bool direct = Batch::in_memory && std::is_same_v<T, typename Batch::value_type> &&
+                                   (std::is_same_v<typename Batch::layout, row_contiguous> || Batch::is_shared);
+    template <class Batch>
+    using view = std::conditional_t<Batch::extent == 1, row<std::conditional_t<Batch::is_input, T const, T>, 1>,
+                                    along_row<std::conditional_t<Batch::is_input, T const, T>, Batch::extent>>;
+    template <class Batch>
+    using of = row_access<T, Batch, view<Batch>, direct<Batch>>;
+};
+
+/// One argument of a kernel, a tile of rows at a time, with element k of all rows of the tile consecutive. Going through a
+/// tile costs a copy in the first-level cache and buys whole cache lines, any layout, any length and no partial packs.
+template <class T, class Batch>
+class tile_access {
+    static constexpr auto width = lanes<T>::size;
+
+public:
+    tile_access(Batch const& batch, std::size_t tile_rows)
+        : batch_(batch), tile_rows_(tile_rows), tile_(batch.length() * tile_rows) {}
+
+    void load(std::size_t first, std::size_t count) {
+        auto const n = batch_.length();
+        for (std::size_t k = 0; k < n; ++k) {
+            auto* to = &tile_[k * tile_rows_];
+            if constexpr (is_interleaved) std::copy_n(&batch_(first, k), count, to);
+            else for (std::size_t i = 0; i < count; ++i) to[i] = T(batch_(first + i, k));
+            std::fill(to + count, to + (count + width - 1) / width * width, to[count - 1]);
+        }
+    }
+    void store(std::size_t first, std::size_t count) {
+        if constexpr (!Batch::is_input) {
+            auto const n = batch_.length();
+            for (std::size_t k = 0; k < n; ++k) {
+                auto const* from = &tile_[k * tile_rows_];
+                if constexpr (is_interleaved) std::copy_n(from, count, &batch_(first, k));
+                else
+                    for (std::size_t i = 0; i < count; ++i)
+                        batch_(first + i, k) = static_cast<typename Batch::value_type>(from[i]);
+            }
+        }
+    }
+    auto row_at(std::size_t offset) {
+        using element = std::conditional_t<Batch::is_input, T const, T>;
+        return lane_row<element, Batch::extent>(tile_.data() + offset, batch_.length(), tile_rows_);
+    }
+
+private:
+    static constexpr bool is_interleaved = std::is_same_v<typename Batch::layout, interleaved> &&
+                                           std::is_same_v<T, typename Batch::value_type>;
+    Batch batch_;
+    std::size_t tile_rows_;
+    std::vector<T> tile_;
+};
+
+/// The row that every lane sees: its elements are plain reals.
+template <class T, class Batch>
+class shared_access {
+public:
+    shared_access(Batch const& batch, std::size_t) : batch_(batch), buffer_(batch.length()) {
+        for (std::size_t k = 0; k < buffer_.size(); ++k) buffer_[k] = T(batch(0, k));
+    }
+    void load(std::size_t, std::size_t) {}
+    void store(std::size_t, std::size_t) {}
+    auto row_at(std::size_t) const { return row<T const, Batch::extent>(buffer_.data(), buffer_.size()); }
+
+private:
+    Batch batch_;
+    std::vector<T> buffer_;
+};
+
+template <class T, class Batch>
+using lane_access = std::conditional_t<Batch::is_shared, shared_access<T, Batch>, tile_access<T, Batch>>;
+
+} // namespace detail
+
+namespace execution {
+
+/// Packs along each row: for rows of more than about 64 elements that are consecutive in memory (others are copied).
+struct along {
+    static constexpr bool checked = true;
+
+    template <class Kernel, class... Batches>
+    void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
+        using T = poise::detail::scalar_of_batches<Batches...>;
+        poise::detail::run_row_by_row<poise::detail::along_access<T>::template of, along_row<T>, T>(kernel, rows,
+                                                                                                    batches...);
+    }
+};
+
+/// One row per SIMD lane: for narrow rows of one common length. Fastest on interleaved batches.
+struct in_lanes {
+    static constexpr bool checked = true;
+
+    template <class Kernel, class... Batches>
+    void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
+        using T = poise::detail::scalar_of_batches<Batches...>;
+        static_assert((requires { batches.length(); } && ...),
+                      "execution::in_lanes needs rows of one common length; run ragged batches along the row");
+        constexpr auto width = lanes<T>::size;
+        constexpr auto scratch_rows = poise::detail::scratch_rows_of<Kernel>();
+        auto const longest = std::max({batches.length()...});
+        auto const elements = (std::size_t{1} + ... + batches.length()) + scratch_rows * longest;
+        // What a tile of all arguments may take of the first-level cache, but at least one pack of rows.
+        constexpr auto budget = std::size_t{16} * 1024 / sizeof(T);
+        auto const packs = std::clamp(budget / elements / width, std::size_t{1}, std::size_t{32});
+        auto const tile_rows = std::min(packs, (rows + width - 1) / width) * width;
+        auto accesses = std::tuple<poise::detail::lane_access<T, Batches>...>(
+            poise::detail::lane_access<T, Batches>(batches, tile_rows)...);
+        auto memory = std::vector<T>(scratch_rows * longest * width);
+        auto const scratch = [&]<std::size_t... S>(std::index_sequence<S...>) {
+            return std::array<lane_row<T>, scratch_rows>{
+                lane_row<T>(memory.data() + S * longest * width, longest, width)...};
+        }(std::make_index_sequence<scratch_rows>{});
+        for (std::size_t first = 0; first < rows; first += tile_rows) {
+            auto const count = std::min(tile_rows, rows - first);
+            std::apply(
+                [&](auto&... access) {
+                    (access.load(first, count), ...);
+                    for (std::size_t i = 0; i < count; i += width)
+                        poise::detail::call(kernel, scratch, access.row_at(i)...);
+                    (access.store(first, count), ...);
+                },
+                accesses);
+        }
+    }
+};
+
+/// SIMD by the layout of the batches: `in_lanes` when all are interleaved, per-row values or shared, else `along`.
+struct simd {
+    static constexpr bool checked = true;
+
+    template <class Kernel, class... Batches>
+    void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
+        constexpr auto suits_lanes =
+            ((std::is_same_v<typename Batches::layout, interleaved> || Batches::extent == 1 || Batches::is_shared) && ...);
+        if constexpr (suits_lanes) in_lanes{}.run(kernel, rows, batches...);
+        else along{}.run(kernel, rows, batches...);
+    }
+};
+
+} // namespace execution
+
+} // namespace poise
