@@ -18,7 +18,8 @@ struct strided {};
 /// One row that every row of the batch sees.
 struct shared {};
 
-/// A view of `rows()` rows of `length()` elements. `T const` is an input; `T` an output or both.
+/// A view of `rows()` rows of `length()` elements. `T const` is an input, `T` an output, whose contents before the call are
+/// not read; to update in place give the same memory as an input and an output.
 template <class T, std::size_t Extent = dynamic, class Layout = row_contiguous>
 class batch {
 public:

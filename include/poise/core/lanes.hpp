@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 namespace poise {
 
@@ -86,6 +87,40 @@ public:
 private:
     pack mask_;
 };
+
+namespace detail {
+
+/// Copies to memory that will not be read again soon, past the caches: no read for ownership, nothing evicted.
+template <std::floating_point T>
+void stream_copy(T const* from, std::size_t count, T* to) {
+#if defined(__AVX__) && defined(__GNUC__)
+    constexpr auto width = lanes<T>::size;
+    constexpr auto alignment = sizeof(T) * width;
+    constexpr auto line = std::size_t{64} / sizeof(T); // only whole cache lines, or each would travel twice
+    auto k = std::size_t{0};
+    for (; k < count && reinterpret_cast<std::uintptr_t>(to + k) % 64 != 0; ++k) to[k] = from[k];
+    auto const last = k + (count - k) / line * line;
+    for (; k < last; k += width) {
+        typedef T native __attribute__((vector_size(alignment)));
+        auto pack = native{};
+        __builtin_memcpy(&pack, from + k, alignment);
+#if defined(__clang__)
+        __builtin_nontemporal_store(pack, reinterpret_cast<native*>(to + k));
+#elif defined(__AVX512F__)
+        if constexpr (sizeof(T) == 4) _mm512_stream_ps(to + k, pack);
+        else _mm512_stream_pd(to + k, pack);
+#else
+        if constexpr (sizeof(T) == 4) _mm256_stream_ps(to + k, pack);
+        else _mm256_stream_pd(to + k, pack);
+#endif
+    }
+    for (; k < count; ++k) to[k] = from[k];
+#else
+    for (std::size_t k = 0; k < count; ++k) to[k] = from[k];
+#endif
+}
+
+} // namespace detail
 
 template <std::floating_point T>
 struct scalar_traits<lanes<T>> {

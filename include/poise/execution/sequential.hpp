@@ -22,7 +22,8 @@ public:
             return view_of(&batch_(i, 0), n);
         } else {
             if (buffer_.size() < n) buffer_.resize(n);
-            for (std::size_t k = 0; k < n; ++k) buffer_[k] = T(batch_(i, k));
+            if constexpr (Batch::is_input)
+                for (std::size_t k = 0; k < n; ++k) buffer_[k] = T(batch_(i, k));
             return view_of(buffer_.data(), n);
         }
     }

@@ -22,38 +22,52 @@ struct along_access {
 
 /// One argument of a kernel, a tile of rows at a time, with element k of all rows of the tile consecutive. Going through a
 /// tile costs a copy in the first-level cache and buys whole cache lines, any layout, any length and no partial packs.
+/// Short interleaved inputs are read where they lie.
 template <class T, class Batch>
 class tile_access {
     static constexpr auto width = lanes<T>::size;
+    static constexpr auto longest_direct = std::size_t{16}; // more rows than this in flight would evict each other
+    using element = std::conditional_t<Batch::is_input, T const, T>;
 
 public:
-    tile_access(Batch const& batch, std::size_t tile_rows)
-        : batch_(batch), tile_rows_(tile_rows), tile_(batch.length() * tile_rows) {}
+    tile_access(Batch const& batch, std::size_t tile_rows, bool streaming)
+        : batch_(batch), tile_rows_(tile_rows), streaming_(streaming), tile_(batch.length() * tile_rows) {}
 
     void load(std::size_t first, std::size_t count) {
-        auto const n = batch_.length();
-        for (std::size_t k = 0; k < n; ++k) {
-            auto* to = &tile_[k * tile_rows_];
-            if constexpr (is_interleaved) std::copy_n(&batch_(first, k), count, to);
-            else for (std::size_t i = 0; i < count; ++i) to[i] = T(batch_(first + i, k));
-            std::fill(to + count, to + (count + width - 1) / width * width, to[count - 1]);
+        data_ = tile_.data();
+        stride_ = tile_rows_;
+        if constexpr (Batch::is_input) {
+            if constexpr (is_interleaved) {
+                if (batch_.length() <= longest_direct && count % width == 0) {
+                    data_ = &batch_(first, 0);
+                    stride_ = batch_.element_stride();
+                    return;
+                }
+            }
+            for (std::size_t k = 0; k < batch_.length(); ++k) {
+                auto* to = &tile_[k * tile_rows_];
+                if constexpr (is_interleaved) std::copy_n(&batch_(first, k), count, to);
+                else for (std::size_t i = 0; i < count; ++i) to[i] = T(batch_(first + i, k));
+                std::fill(to + count, to + (count + width - 1) / width * width, to[count - 1]);
+            }
         }
     }
     void store(std::size_t first, std::size_t count) {
         if constexpr (!Batch::is_input) {
-            auto const n = batch_.length();
-            for (std::size_t k = 0; k < n; ++k) {
+            for (std::size_t k = 0; k < batch_.length(); ++k) {
                 auto const* from = &tile_[k * tile_rows_];
-                if constexpr (is_interleaved) std::copy_n(from, count, &batch_(first, k));
-                else
+                if constexpr (is_interleaved) {
+                    if (streaming_) stream_copy(from, count, &batch_(first, k));
+                    else std::copy_n(from, count, &batch_(first, k));
+                } else {
                     for (std::size_t i = 0; i < count; ++i)
                         batch_(first + i, k) = static_cast<typename Batch::value_type>(from[i]);
+                }
             }
         }
     }
     auto row_at(std::size_t offset) {
-        using element = std::conditional_t<Batch::is_input, T const, T>;
-        return lane_row<element, Batch::extent>(tile_.data() + offset, batch_.length(), tile_rows_);
+        return lane_row<element, Batch::extent>(data_ + offset, batch_.length(), stride_);
     }
 
 private:
@@ -61,14 +75,17 @@ private:
                                            std::is_same_v<T, typename Batch::value_type>;
     Batch batch_;
     std::size_t tile_rows_;
+    bool streaming_;
     std::vector<T> tile_;
+    element* data_ = nullptr;
+    std::size_t stride_ = 0;
 };
 
 /// The row that every lane sees: its elements are plain reals.
 template <class T, class Batch>
 class shared_access {
 public:
-    shared_access(Batch const& batch, std::size_t) : batch_(batch), buffer_(batch.length()) {
+    shared_access(Batch const& batch, std::size_t, bool) : batch_(batch), buffer_(batch.length()) {
         for (std::size_t k = 0; k < buffer_.size(); ++k) buffer_[k] = T(batch(0, k));
     }
     void load(std::size_t, std::size_t) {}
@@ -79,6 +96,17 @@ private:
     Batch batch_;
     std::vector<T> buffer_;
 };
+
+/// How many rows of an interleaved batch lie before the first whole cache line; `otherwise` for other batches.
+template <class Batch>
+std::size_t rows_to_line(Batch const& batch, std::size_t otherwise) {
+    if constexpr (std::is_same_v<typename Batch::layout, interleaved> && Batch::in_memory) {
+        auto const past = reinterpret_cast<std::uintptr_t>(batch.data()) % 64;
+        return past == 0 ? 0 : (64 - past) / sizeof(typename Batch::value_type);
+    } else {
+        return otherwise;
+    }
+}
 
 template <class T, class Batch>
 using lane_access = std::conditional_t<Batch::is_shared, shared_access<T, Batch>, tile_access<T, Batch>>;
@@ -112,19 +140,25 @@ struct in_lanes {
         constexpr auto scratch_rows = poise::detail::scratch_rows_of<Kernel>();
         auto const longest = std::max({batches.length()...});
         auto const elements = (std::size_t{1} + ... + batches.length()) + scratch_rows * longest;
-        // What a tile of all arguments may take of the first-level cache, but at least one pack of rows.
+        // What a tile of all arguments may take of the first-level cache, in whole cache lines of at least one pack.
         constexpr auto budget = std::size_t{16} * 1024 / sizeof(T);
-        auto const packs = std::clamp(budget / elements / width, std::size_t{1}, std::size_t{32});
-        auto const tile_rows = std::min(packs, (rows + width - 1) / width) * width;
+        constexpr auto line = std::max(width, std::size_t{64} / sizeof(T));
+        auto const lines = std::clamp(budget / elements / line, std::size_t{1}, std::size_t{16});
+        auto const tile_rows = std::min(lines, (rows + line - 1) / line) * line;
+        // Results larger than the nearer caches go past them.
+        auto const streaming = rows * elements * sizeof(T) > (std::size_t{1} << 20);
         auto accesses = std::tuple<poise::detail::lane_access<T, Batches>...>(
-            poise::detail::lane_access<T, Batches>(batches, tile_rows)...);
+            poise::detail::lane_access<T, Batches>(batches, tile_rows, streaming)...);
         auto memory = std::vector<T>(scratch_rows * longest * width);
         auto const scratch = [&]<std::size_t... S>(std::index_sequence<S...>) {
             return std::array<lane_row<T>, scratch_rows>{
                 lane_row<T>(memory.data() + S * longest * width, longest, width)...};
         }(std::make_index_sequence<scratch_rows>{});
-        for (std::size_t first = 0; first < rows; first += tile_rows) {
-            auto const count = std::min(tile_rows, rows - first);
+        // The first tile is cut short so that all others begin at a cache line.
+        auto lead = std::size_t{0};
+        ((lead = poise::detail::rows_to_line(batches, lead)), ...);
+        for (std::size_t first = 0, count = 0; first < rows; first += count) {
+            count = std::min(first == 0 && lead > 0 ? lead : tile_rows, rows - first);
             std::apply(
                 [&](auto&... access) {
                     (access.load(first, count), ...);
