@@ -29,6 +29,13 @@ struct first_scalar<First, Rest...> {
 template <class... Batches>
 using scalar_of_batches = typename first_scalar<Batches...>::type;
 
+/// Rows first … first + count - 1 of a batch; the shared row is shared by all.
+template <class Batch>
+constexpr Batch rows_of_batch(Batch const& batch, std::size_t first, std::size_t count) {
+    if constexpr (Batch::is_shared) return batch;
+    else return batch.rows(first, count);
+}
+
 template <class Kernel, class... Rows>
 constexpr void call(Kernel const& kernel, auto const& scratch, Rows... rows) {
     if constexpr (scratch_rows_of<Kernel>() > 0) kernel(rows..., scratch);
