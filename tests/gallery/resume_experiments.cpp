@@ -38,7 +38,7 @@ gallery::outcome text(gallery::settings const&) {
     gallery::measurement infinite{.name = "infinite", .values = {infinity, 1}, .accepted = {1, infinity}};
     gallery::plot bars{.name = "bars", .title = hostile, .x_label = hostile, .y_label = hostile};
     bars.categories = {hostile, "two"};
-    bars.curves = {{.name = hostile, .y = {1, 2}, .low = {0.5, 1.5}, .high = {1.5, 2.5}}, {.name = "b", .y = {2, -1}}};
+    bars.curves = {{.name = hostile, .y = {1, 2}, .low = {0.5, 1.5}, .high = {1.5, 2.5}}, {.name = "b", .y = {2, 1.5}}};
     gallery::plot points{.name = "points", .title = "Points", .x_label = "x", .y_label = "y"};
     points.curves = {{.name = "with a hole",
                       .x = {1, 2, 3},

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -35,21 +36,36 @@ std::string coordinate(double value, bool logarithmic) {
     return std::isfinite(value) && (!logarithmic || value > 0) ? full_precision(value) : "NaN";
 }
 
+/// On a logarithmic axis with few points (T = 100, 200, 400, ...) the points themselves are the tics: decades are too
+/// far apart.
+std::string few_tics(plot const& of) {
+    std::set<double> places;
+    for (auto const& c : of.curves)
+        for (auto const x : c.x)
+            if (std::isfinite(x) && x > 0) places.insert(x);
+    if (places.size() > 8) return {};
+    std::string list;
+    for (auto const x : places) list += fmt::format("{}{}", list.empty() ? "" : ", ", full_precision(x));
+    return fmt::format("set xtics ({})\n", list);
+}
+
 } // namespace
 
-std::string gnuplot_script(plot const& of, std::string const& id) {
+std::string gnuplot_script(plot const& of) {
     bool const bars = !of.categories.empty();
     auto const count = of.curves.size();
     auto const width = 0.8 / static_cast<double>(count); // of a bar
     std::string script =
         fmt::format("set encoding utf8\n"
-                    "set terminal svg noenhanced dynamic size 680,420 font 'sans-serif,13' name {}\n"
+                    "set terminal svg noenhanced dynamic size 600,400 font 'sans-serif,13'\n"
                     "set title {}\nset xlabel {}\nset ylabel {}\n"
-                    "set datafile missing 'NaN'\nset pointintervalbox 0\nset border 3 lc rgb '#888888'\n"
-                    "set grid lt 1 lw 0.4 lc rgb '#aaaaaa'\nset tics nomirror\n"
-                    "set key below\nset style fill solid 0.85 noborder\nset offsets graph 0,0,0.04,0.04\n",
-                    single_quoted(id), single_quoted(of.title), single_quoted(of.x_label), single_quoted(of.y_label));
-    if (of.log_x) script += "set logscale x\nset format x '%g'\n";
+                    "set datafile missing 'NaN'\nset border 3 lc rgb '#888888'\n"
+                    "set grid lt 1 lw 0.5 lc rgb '#a0888888'\nset tics nomirror out scale 0.6,0.3\n"
+                    "set autoscale xfix\nset key below center horizontal height 0.7\nset style fill solid 0.85 "
+                    "noborder\nset offsets graph 0.015, graph 0.015, graph 0.04, graph 0.02\n",
+                    single_quoted(of.title), single_quoted(of.x_label), single_quoted(of.y_label));
+    if (of.log_x) script += "set logscale x\nset format x '%g'\n" + few_tics(of);
+    if (bars && !of.log_y) script += "set yrange [*<0:0<*]\n"; // a bar's length is its value
     if (of.log_y) script += "set logscale y\nset format y '%g'\n";
     if (bars) {
         script += fmt::format("set boxwidth {}\nset xrange [-0.6:{}]\nset xtics (", full_precision(0.92 * width),
@@ -86,15 +102,16 @@ std::string gnuplot_script(plot const& of, std::string const& id) {
         auto const* const colour = palette[k % palette.size()];
         auto const title = c.name.empty() ? "notitle" : "title " + single_quoted(c.name);
         auto const* const dash = (k / palette.size()) % 2 == 1 ? "dt 2 " : ""; // the colours come round again
-        bool const points = !bars && c.style != curve::styles::lines;
+        auto const* const marks = bars || c.style == curve::styles::lines ? ""
+                                  : c.style == curve::styles::points      ? "pt 7 ps 0.6 "
+                                                                          : "pt 7 ps 0.4 ";
         auto const* const with = bars                                         ? "boxes"
                                  : c.style == curve::styles::lines            ? "lines lw 2"
                                  : c.style == curve::styles::lines_and_points ? "linespoints lw 2"
                                                                               : "points";
-        add(fmt::format("$curve{} using 1:2 with {} {}{}lc rgb '{}' {}", k, with, points ? "pt 7 ps 0.45 " : "", dash,
-                        colour, title));
+        add(fmt::format("$curve{} using 1:2 with {} {}{}lc rgb '{}' {}", k, with, marks, dash, colour, title));
         if (!c.low.empty() && (bars || c.style == curve::styles::points))
-            add(fmt::format("$curve{} using 1:2:3:4 with yerrorbars pt 7 ps 0.01 lw 1.2 lc rgb '{}' notitle", k,
+            add(fmt::format("$curve{} using 1:3:(0):($4-$3) with vectors nohead lw 1.5 lc rgb '{}' notitle", k,
                             bars ? "#888888" : colour));
     }
     return script + parts + '\n';
@@ -102,11 +119,14 @@ std::string gnuplot_script(plot const& of, std::string const& id) {
 
 std::string draw(plot const& of, std::string const& id, output_folder const& folder) {
     auto const script = folder.plots() / (id + ".gp");
-    write_atomically(script, gnuplot_script(of, id));
+    write_atomically(script, gnuplot_script(of));
     auto const drawn = run_process({"gnuplot", script.string()});
-    if (drawn.status != 0 || drawn.output.find("</svg>") == std::string::npos)
-        throw std::runtime_error(
-            fmt::format("gnuplot cannot draw '{}' (status {}): {}", id, drawn.status, drawn.errors));
+    if (drawn.status != 0 || drawn.output.find("</svg>") == std::string::npos) {
+        auto why = drawn.errors;
+        for (auto at = why.find(script.string()); at != std::string::npos; at = why.find(script.string()))
+            why.replace(at, script.string().size(), "the script"); // the report is the same wherever it is written
+        throw std::runtime_error(fmt::format("gnuplot cannot draw '{}' (status {}): {}", id, drawn.status, why));
+    }
     write_atomically(folder.plots() / (id + ".svg"), drawn.output);
     return drawn.output;
 }

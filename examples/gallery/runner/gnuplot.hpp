@@ -8,7 +8,7 @@
 namespace gallery {
 
 /// The script that draws a plot as SVG on standard output, its points included.
-std::string gnuplot_script(plot const& of, std::string const& id);
+std::string gnuplot_script(plot const& of);
 
 /// Writes `<id>.gp` and `<id>.svg` to the folder's plots and returns the SVG. Throws std::runtime_error with what
 /// gnuplot says if it cannot draw.

@@ -39,7 +39,7 @@ nav a { text-decoration: none; border: 1px solid var(--line); border-radius: 2re
   background: var(--card); color: inherit; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem 1.5rem;
   margin: 1.25rem 0; }
-article > div:first-child { display: flex; flex-wrap: wrap; gap: .2rem 1rem; justify-content: space-between; }
+article > div:first-child { display: flex; flex-wrap: wrap; gap: .2rem 1rem; justify-content: space-between; align-items: baseline; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 500; font-size: .85rem; white-space: nowrap; }
@@ -55,7 +55,7 @@ td:nth-child(2) { min-width: 9rem; }
 .strip .axis { stroke: var(--line); } .strip .band { fill: var(--good); opacity: .22; }
 .strip circle { fill: var(--ink); opacity: .5; } .strip .mean { stroke: var(--accent); stroke-width: 2; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; }
-figure { margin: 0; } figure svg { display: block; width: 100%; max-width: 46rem; height: auto; margin: 0 auto; }
+figure { margin: 0; } figure svg { display: block; width: 100%; max-width: 42rem; height: auto; margin: 0 auto; }
 figcaption { text-align: center; font-size: .85rem; }
 .error { white-space: pre-wrap; color: var(--bad); font-family: ui-monospace, monospace; font-size: .9rem; }
 footer { color: var(--muted); margin: 3rem 0; font-size: .9rem; }
@@ -141,7 +141,7 @@ std::string row(measurement const& of) {
     return fmt::format("<tr><td>{}</td><td>{}</td><td class=\"n\">{}{}</td><td class=\"n\">{}</td>"
                        "<td class=\"n\">{}{}{}</td><td>{}</td></tr>\n",
                        escaped(of.name), escaped(of.paper), number(s.mean),
-                       several ? fmt::format(" <small>± {}</small>", number(s.half_width, 2)) : "",
+                       std::isfinite(s.half_width) ? fmt::format(" <small>± {}</small>", number(s.half_width, 2)) : "",
                        several ? fmt::format("{} … {}", number(s.minimum), number(s.maximum)) : "–",
                        interval(of.accepted), several && of.every_seed ? " <small>each</small>" : "", strip(of, s),
                        mark(s.in_band, "in band", "out of band"));
@@ -159,7 +159,7 @@ std::string inlined(std::string svg, plot const& of, std::string const& id) {
     replace("stroke=\"black\"", "stroke=\"currentColor\"");
     replace("id='", "id='" + id + "-");
     replace("href='#", "href='#" + id + "-");
-    replace("id=\"gnuplot_canvas\"", "id=\"" + id + "-canvas\"");
+    replace("id=\"gnuplot_", "id=\"" + id + "-");
     for (std::string_view const tag : {"title", "desc"}) // gnuplot's tooltips say only "plot_1"
         for (auto from = svg.find(fmt::format("<{}>", tag)); from != std::string::npos;
              from = svg.find(fmt::format("<{}>", tag))) {
@@ -247,7 +247,8 @@ void write_report(std::vector<result>& results, output_folder const& folder) {
     std::vector<std::vector<std::string>> figures;
     for (auto& r : results) {
         auto& drawn = figures.emplace_back();
-        std::vector<std::filesystem::path> files{"results/" + r.experiment.name + ".json"};
+        std::vector<std::filesystem::path> files;
+        if (!r.failed()) files.emplace_back("results/" + r.experiment.name + ".json");
         try {
             for (auto const& p : r.outcome.plots) {
                 auto const id = r.experiment.name + '.' + p.name;
@@ -260,7 +261,6 @@ void write_report(std::vector<result>& results, output_folder const& folder) {
             r.error = error.what();
             r.outcome = {};
         }
-        if (r.failed()) files.clear();
         folder.remove_others(r.experiment.name, files);
     }
     write_atomically(folder.root() / "measurements.csv", measurements_csv(results));
