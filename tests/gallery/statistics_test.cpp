@@ -40,6 +40,7 @@ TEST_CASE("the band is for the mean or for each value, and never holds a NaN") {
     CHECK_FALSE(gallery::summarize({.values = {4}, .accepted = {2, 3}}).in_band);
     CHECK_FALSE(gallery::summarize({.values = {nan}, .accepted = {}}).in_band);
     CHECK_FALSE(gallery::summarize({.values = {1, nan}, .accepted = {}, .every_seed = true}).in_band);
+    CHECK_FALSE(gallery::summarize({.values = {1, nan}, .accepted = {}}).in_band);
     CHECK(std::isnan(gallery::summarize({.values = {1, nan}}).minimum));
     CHECK(std::isnan(gallery::summarize({.values = {1}}).half_width));
 }

@@ -59,8 +59,10 @@ inline summary summarize(measurement const& of) {
         result.maximum = std::max(result.maximum, value);
         all_inside = all_inside && of.accepted.contains(value);
     }
-    if (result.minimum == result.maximum) result.mean = result.minimum; // not rounded away by the sum
-    if (std::isnan(result.mean)) result.minimum = result.maximum = nan;
+    if (std::isnan(result.mean))
+        result.minimum = result.maximum = nan; // min and max pass over it
+    else if (result.minimum == result.maximum)
+        result.mean = result.minimum; // not rounded away by the sum
     if (values.size() > 1) {
         double squares = 0.0;
         for (auto const value : values) squares += (value - result.mean) * (value - result.mean);
