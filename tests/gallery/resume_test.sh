@@ -42,7 +42,8 @@ for round in 1 2 3; do
     for ((attempt = 0; attempt < 6; ++attempt)); do
         "$program" run "${wanted[@]}" --data "$data" --output killed --threads 2 --resume >/dev/null 2>killed.log &
         child=$!
-        sleep "$(printf '0.%03d' $((RANDOM % (milliseconds < 990 ? milliseconds + 10 : 999))))"
+        pause=$((RANDOM * milliseconds / 32768)) # anywhere in a run
+        sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
         if kill -KILL "$child" 2>/dev/null; then kills=$((kills + 1)); fi
         wait "$child" 2>/dev/null || true
         python3 - killed/results/*.json <<<"$whole_json" || fail "a result was left half-written"
