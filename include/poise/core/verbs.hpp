@@ -67,8 +67,8 @@ constexpr Value reduce_range(Op op, F const& f, std::size_t first, std::size_t l
         auto const middle = first + (last - first - 1) / (2 * pairwise_leaf) * pairwise_leaf + pairwise_leaf;
         return op(reduce_range<Value>(op, f, first, middle, in...), reduce_range<Value>(op, f, middle, last, in...));
     }
-    auto total = Value(f(in[first]...));
-    for (auto k = first + 1; k < last; ++k) total = op(total, Value(f(in[k]...)));
+    auto total = Value(f(value_of<In>(in[first])...));
+    for (auto k = first + 1; k < last; ++k) total = op(total, Value(f(value_of<In>(in[k])...)));
     return total;
 }
 
@@ -78,7 +78,7 @@ struct row_verbs {
     template <class F, class Out, class... In>
     static constexpr void map(Out out, F const& f, In... in) {
         auto const n = common_size(out, in...);
-        for (std::size_t k = 0; k < n; ++k) out[k] = f(in[k]...);
+        for (std::size_t k = 0; k < n; ++k) out[k] = f(value_of<In>(in[k])...); // the value, not what refers to it
     }
 
     template <class Value, class Op, class F, class... In>
