@@ -15,11 +15,10 @@ struct row_contiguous {};
 struct interleaved {};
 /// Any strides.
 struct strided {};
-/// One row that every row of the batch sees.
+/// One row of consecutive elements that every row of the batch sees.
 struct shared {};
 
-/// A view of `rows()` rows of `length()` elements. `T const` is an input, `T` an output, whose contents before the call are
-/// not read; to update in place give the same memory as an input and an output.
+/// A view of `rows()` rows of `length()` elements; of `T const` where they are only read.
 template <class T, std::size_t Extent = dynamic, class Layout = row_contiguous>
 class batch {
 public:
@@ -35,28 +34,39 @@ public:
         : data_(data), rows_(rows), length_(length), row_stride_(row_stride), element_stride_(element_stride) {}
 
     template <class Mutable>
-    requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
+        requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
     constexpr batch(batch<Mutable, Extent, Layout> const& other)
         : batch(other.data(), other.rows(), other.length(), other.row_stride(), other.element_stride()) {}
 
     constexpr T* data() const { return data_; }
     constexpr std::size_t rows() const { return rows_; }
     constexpr std::size_t length() const {
-        if constexpr (Extent != dynamic) return Extent;
-        else return length_;
+        if constexpr (Extent != dynamic)
+            return Extent;
+        else
+            return length_;
     }
     constexpr std::size_t length(std::size_t) const { return length(); }
     constexpr std::size_t row_stride() const {
-        if constexpr (std::is_same_v<Layout, interleaved>) return 1;
-        else if constexpr (is_shared) return 0;
-        else return row_stride_;
+        if constexpr (std::is_same_v<Layout, interleaved>)
+            return 1;
+        else if constexpr (is_shared)
+            return 0;
+        else
+            return row_stride_;
     }
     constexpr std::size_t element_stride() const {
-        if constexpr (std::is_same_v<Layout, row_contiguous>) return 1;
-        else return element_stride_;
+        if constexpr (std::is_same_v<Layout, row_contiguous> || is_shared)
+            return 1;
+        else
+            return element_stride_;
     }
     constexpr T& operator()(std::size_t i, std::size_t k) const {
         return data_[i * row_stride() + k * element_stride()];
+    }
+    /// The same rows, read only.
+    constexpr auto as_input() const {
+        return batch<value_type const, Extent, Layout>(data_, rows_, length_, row_stride_, element_stride_);
     }
     /// Rows first … first + count - 1.
     constexpr batch rows(std::size_t first, std::size_t count) const {
@@ -95,6 +105,7 @@ public:
     constexpr std::size_t length(std::size_t i) const { return offsets_[i + 1] - offsets_[i]; }
     constexpr std::size_t element_stride() const { return 1; }
     constexpr T& operator()(std::size_t i, std::size_t k) const { return data_[offsets_[i] + k]; }
+    constexpr auto as_input() const { return ragged_batch<value_type const>(data_, offsets_); }
     constexpr ragged_batch rows(std::size_t first, std::size_t count) const {
         return {data_, offsets_.subspan(first, count + 1)};
     }
@@ -185,19 +196,26 @@ constexpr auto generated_rows(std::size_t rows, std::size_t length, F f) {
     return generated_batch<F>(f, rows, length);
 }
 
-/// How another library's object is seen as a batch; specialised in interop/ with `static auto view(object)`.
+/// How an object is seen as a batch: a batch as it is, a contiguous range (std::span, std::vector, std::array) as one
+/// value per row. Specialised in interop/ for other libraries' objects.
 template <class Object>
 struct batch_view {
-    static_assert(batch_of_rows<Object>,
-                  "for_each_row takes objects that satisfy batch_of_rows: see rows_of, interleaved_rows_of, "
-                  "per_row, shared_row, and poise/interop/ for Eigen and xtensor");
-    static constexpr Object const& view(Object const& object) { return object; }
+    static constexpr decltype(auto) view(auto& object) {
+        if constexpr (std::ranges::contiguous_range<Object>) {
+            return per_row(object);
+        } else {
+            static_assert(batch_of_rows<Object>,
+                          "for_each_row takes objects that satisfy batch_of_rows: see rows_of, interleaved_rows_of, "
+                          "per_row, shared_row, and poise/interop/ for Eigen, xtensor and Thrust");
+            return (object);
+        }
+    }
 };
 
 /// The batch that an object is, or is seen as.
 template <class Object>
-constexpr decltype(auto) as_batch(Object&& object) {
-    return batch_view<std::remove_cvref_t<Object>>::view(object);
+constexpr decltype(auto) as_batch(Object& object) {
+    return batch_view<std::remove_const_t<Object>>::view(object);
 }
 
 } // namespace poise

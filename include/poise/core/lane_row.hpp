@@ -22,7 +22,7 @@ public:
         explicit reference(T* at) : at_(at) {}
         operator value_type() const { return value_type::load(at_); }
         reference const& operator=(value_type value) const
-        requires(!std::is_const_v<T>)
+            requires(!std::is_const_v<T>)
         {
             value.store(at_);
             return *this;
@@ -35,14 +35,18 @@ public:
     lane_row(T* data, std::size_t size, std::size_t stride) : data_(data), size_(size), stride_(stride) {}
 
     std::size_t size() const {
-        if constexpr (Extent != dynamic) return Extent;
-        else return size_;
+        if constexpr (Extent != dynamic)
+            return Extent;
+        else
+            return size_;
     }
     std::size_t stride() const { return stride_; }
     T* data() const { return data_; }
     auto operator[](std::size_t k) const {
-        if constexpr (std::is_const_v<T>) return value_type::load(data_ + k * stride_);
-        else return reference(data_ + k * stride_);
+        if constexpr (std::is_const_v<T>)
+            return value_type::load(data_ + k * stride_);
+        else
+            return reference(data_ + k * stride_);
     }
 
 private:
@@ -59,7 +63,7 @@ namespace detail {
 
 // Each lane has an order of its own: a network sorts all of them at once; moves by index go lane by lane.
 template <class... Rows>
-requires(row_of_lanes<Rows> || ...)
+    requires(row_of_lanes<Rows> || ...)
 struct row_sorts<Rows...> {
     template <class Direction, class Order, class Keys, class Scratch>
     static void argsort(Order order, Keys keys, Direction, Scratch const& scratch) {
@@ -68,15 +72,12 @@ struct row_sorts<Rows...> {
         auto const sorted = scratch[0];
         copy(sorted, keys);
         for (std::size_t k = 0; k < n; ++k) order[k] = value(k);
-        odd_even_merge_sort(n, [&](std::size_t i, std::size_t j) {
-            auto const a = value(sorted[i]), b = value(sorted[j]);
-            auto const at_a = value(order[i]), at_b = value(order[j]);
-            auto const swap = Direction::before(b, a) | ((a == b) & (at_b < at_a));
-            sorted[i] = math::select(swap, b, a);
-            sorted[j] = math::select(swap, a, b);
-            order[i] = math::select(swap, at_b, at_a);
-            order[j] = math::select(swap, at_a, at_b);
-        });
+        odd_even_merge_sort(n, exchange_ranked<Direction, std::remove_cvref_t<decltype(sorted)>, Order>{sorted, order});
+    }
+
+    template <class Direction, class Row>
+    static void sort(Row values, Direction direction) {
+        row_sorts<>::sort(values, direction);
     }
 
     template <class Out, class In, class Order>
@@ -85,7 +86,8 @@ struct row_sorts<Rows...> {
         for (std::size_t k = 0; k < n; ++k) {
             auto const from = value_of<Order>(order[k]).to_array();
             auto values = from;
-            for (std::size_t lane = 0; lane < from.size(); ++lane) values[lane] = element(in, to_index(from[lane]), lane);
+            for (std::size_t lane = 0; lane < from.size(); ++lane)
+                values[lane] = element(in, to_index(from[lane]), lane);
             out[k] = value_of<Out>::load(values.data());
         }
     }
@@ -103,8 +105,10 @@ struct row_sorts<Rows...> {
 private:
     template <class Row>
     static auto element(Row row, std::size_t k, std::size_t lane) {
-        if constexpr (row_of_lanes<Row>) return row.data()[k * row.stride() + lane];
-        else return row[k]; // the same for every lane
+        if constexpr (row_of_lanes<Row>)
+            return row.data()[k * row.stride() + lane];
+        else
+            return row[k]; // the same for every lane
     }
 };
 

@@ -8,8 +8,8 @@
 #include <bit>
 #include <cstdint>
 
-/// Scans and sorts of rows dealt out in packs: exponentials and logarithms in packs, the recurrence in between one element
-/// after another; the sort by radix, which is stable and linear.
+/// Scans and sorts of rows dealt out in packs: exponentials and logarithms in packs, the recurrence in between one
+/// element after another; the sort by radix, which is stable and linear.
 namespace poise::detail {
 
 template <class Row>
@@ -18,7 +18,7 @@ template <class Row>
 inline constexpr bool is_packed<reversed_row<Row>> = packed_row<Row>;
 
 template <class... Rows>
-requires(is_packed<Rows> || ...)
+    requires(is_packed<Rows> || ...)
 struct row_scans<Rows...> {
     template <class Out, class Op, class In>
     static void scan(Out out, Op op, In in) {
@@ -54,7 +54,8 @@ struct row_scans<Rows...> {
                 math::exp(pack::load(&shift[k]) - here).store(&decay[k]);
             }
             for (std::size_t k = 0; k < count; ++k) {
-                total = (total == T(0) ? T(0) : total * decay[k]) + term[k]; // an empty total may meet an infinite decay
+                total =
+                    (total == T(0) ? T(0) : total * decay[k]) + term[k]; // an empty total may meet an infinite decay
                 term[k] = total;
             }
             for (std::size_t k = 0; k < count; k += pack::size) {
@@ -80,7 +81,7 @@ sort_key<T> radix_key(T value) {
 }
 
 template <class... Rows>
-requires(is_packed<Rows> || ...)
+    requires(is_packed<Rows> || ...)
 struct row_sorts<Rows...> {
     template <class Direction, class Order, class Keys, class Scratch>
     static void argsort(Order order, Keys keys, Direction, Scratch const& scratch) {
@@ -112,6 +113,11 @@ struct row_sorts<Rows...> {
             std::swap(from, to);
         }
         for (std::size_t k = 0; k < n; ++k) order[k] = static_cast<T>(from[k].index);
+    }
+
+    template <class Direction, class Row>
+    static void sort(Row values, Direction direction) {
+        row_sorts<>::sort(values, direction);
     }
 
     template <class Out, class In, class Order>

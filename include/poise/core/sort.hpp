@@ -3,8 +3,8 @@
 #include "poise/core/dual.hpp"
 #include "poise/core/verbs.hpp"
 
-/// The verb `sort`. A row of indices is a row of reals, so that it has one kind in every execution; `gather` and `scatter`
-/// move values by it. Scratch rows come from the caller, who knows where memory is cheap.
+/// The verb `sort`. A row of indices is a row of reals, so that it has one kind in every execution; `gather` and
+/// `scatter` move values by it. Scratch rows come from the caller, who knows where memory is cheap.
 namespace poise {
 
 /// Smallest first; ties keep the order of their indices.
@@ -37,6 +37,34 @@ constexpr void odd_even_merge_sort(std::size_t n, Exchange const& exchange) {
                 for (std::size_t i = j; i < j + k && i + k < n; ++i)
                     if (i / (2 * p) == (i + k) / (2 * p)) exchange(i, i + k);
 }
+
+/// Puts elements i < j of a row into order.
+template <class Direction, class Row>
+struct exchange_values {
+    Row values;
+    constexpr void operator()(std::size_t i, std::size_t j) const {
+        auto const a = value_of<Row>(values[i]), b = value_of<Row>(values[j]);
+        auto const swap = Direction::before(b, a);
+        values[i] = math::select(swap, b, a);
+        values[j] = math::select(swap, a, b);
+    }
+};
+
+/// Puts keys i < j and their indices into order, ties by index.
+template <class Direction, class Keys, class Order>
+struct exchange_ranked {
+    Keys keys;
+    Order order;
+    constexpr void operator()(std::size_t i, std::size_t j) const {
+        auto const a = value_of<Keys>(keys[i]), b = value_of<Keys>(keys[j]);
+        auto const at_a = value_of<Order>(order[i]), at_b = value_of<Order>(order[j]);
+        auto const swap = Direction::before(b, a) | ((a == b) & (at_b < at_a));
+        keys[i] = math::select(swap, b, a);
+        keys[j] = math::select(swap, a, b);
+        order[i] = math::select(swap, at_b, at_a);
+        order[j] = math::select(swap, at_a, at_b);
+    }
+};
 
 /// Stable bottom-up merge sort of order[0..n) by `before(a, b)` on indices.
 template <class Order, class Scratch, class Before>
@@ -75,6 +103,11 @@ struct row_sorts {
         });
     }
 
+    template <class Direction, class Row>
+    static constexpr void sort(Row values, Direction) {
+        odd_even_merge_sort(values.size(), exchange_values<Direction, Row>{values});
+    }
+
     template <class Out, class In, class Order>
     static constexpr void gather(Out out, In in, Order order) {
         auto const n = common_size(out, order);
@@ -90,8 +123,8 @@ struct row_sorts {
 
 } // namespace detail
 
-/// order = the indices of `keys` sorted by key, `ascending{}` or `descending{}`, ties by index; `keys` is left as it is.
-/// `scratch[0..argsort_scratch)` are rows of the same length.
+/// order = the indices of `keys` sorted by key, `ascending{}` or `descending{}`, ties by index; `keys` is left as it
+/// is. `scratch[0..argsort_scratch)` are rows of the same length.
 template <class Direction, writable_row Order, row_of_reals Keys, class Scratch>
 constexpr void argsort(Order order, Keys keys, Direction direction, Scratch const& scratch) {
     static_assert(rows_of_equal_length<Order, Keys>, "argsort needs rows_of_equal_length: static lengths differ");
@@ -100,13 +133,8 @@ constexpr void argsort(Order order, Keys keys, Direction direction, Scratch cons
 
 /// Sorts the values of a row in place by a sorting network: no scratch, no branch on a value; for short rows.
 template <class Direction, writable_row Row>
-constexpr void sort(Row values, Direction) {
-    detail::odd_even_merge_sort(values.size(), [&](std::size_t i, std::size_t j) {
-        auto const a = value_of<Row>(values[i]), b = value_of<Row>(values[j]);
-        auto const swap = Direction::before(b, a);
-        values[i] = math::select(swap, b, a);
-        values[j] = math::select(swap, a, b);
-    });
+constexpr void sort(Row values, Direction direction) {
+    detail::row_sorts<Row>::sort(values, direction);
 }
 
 /// out_k = in_{order_k}; `out` must not be `in`.

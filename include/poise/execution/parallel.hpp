@@ -27,8 +27,8 @@ inline constexpr auto& chosen = thrust::tbb::par;
 
 } // namespace system
 
-/// All cores: the rows are dealt out in chunks, each run by `Inner`. Rows are independent, so the result does not depend on
-/// the number of threads.
+/// All cores: the rows are dealt out in chunks, each run by `Inner`. Rows are independent, so the result does not
+/// depend on the number of threads.
 template <class Inner = simd>
 struct parallel {
     static constexpr bool checked = Inner::checked;

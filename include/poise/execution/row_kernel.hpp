@@ -11,8 +11,10 @@ namespace detail {
 
 template <class Kernel>
 constexpr std::size_t scratch_rows_of() {
-    if constexpr (requires { Kernel::scratch_rows; }) return Kernel::scratch_rows;
-    else return 0;
+    if constexpr (requires { Kernel::scratch_rows; })
+        return Kernel::scratch_rows;
+    else
+        return 0;
 }
 
 template <class... Batches>
@@ -20,7 +22,7 @@ struct first_scalar;
 template <class First, class... Rest>
 struct first_scalar<First, Rest...> : first_scalar<Rest...> {};
 template <class First, class... Rest>
-requires scalar<typename First::value_type>
+    requires scalar<typename First::value_type>
 struct first_scalar<First, Rest...> {
     using type = typename First::value_type;
 };
@@ -32,21 +34,25 @@ using scalar_of_batches = typename first_scalar<Batches...>::type;
 /// Rows first … first + count - 1 of a batch; the shared row is shared by all.
 template <class Batch>
 constexpr Batch rows_of_batch(Batch const& batch, std::size_t first, std::size_t count) {
-    if constexpr (Batch::is_shared) return batch;
-    else return batch.rows(first, count);
+    if constexpr (Batch::is_shared)
+        return batch;
+    else
+        return batch.rows(first, count);
 }
 
 template <class Kernel, class... Rows>
 constexpr void call(Kernel const& kernel, auto const& scratch, Rows... rows) {
-    if constexpr (scratch_rows_of<Kernel>() > 0) kernel(rows..., scratch);
-    else kernel(rows...);
+    if constexpr (scratch_rows_of<Kernel>() > 0)
+        kernel(rows..., scratch);
+    else
+        kernel(rows...);
 }
 
 } // namespace detail
 
-/// A formula on one row: `kernel(rows...)`, or `kernel(rows..., scratch)` where the kernel states `scratch_rows`, the number
-/// of rows of working memory it wants (each as long as its longest argument; `scratch[i]`). Row kernels hold their
-/// hyper-parameters as named members, never throw, allocate or branch on a value, and may state
+/// A formula on one row: `kernel(rows...)`, or `kernel(rows..., scratch)` where the kernel states `scratch_rows`, the
+/// number of rows of working memory it wants (each as long as its longest argument; `scratch[i]`). Row kernels hold
+/// their hyper-parameters as named members, never throw, allocate or branch on a value, and may state
 ///  - `argument_names`, the names of their arguments for error messages, and
 ///  - `check(batches...)`, what the batches' shapes and values must satisfy.
 template <class Kernel, class... Rows>
@@ -59,16 +65,21 @@ concept row_kernel =
 
 namespace detail {
 
+template <class Kernel, class... Batches>
+concept checks_batches = requires(Kernel const& kernel, Batches const&... batches) { kernel.check(batches...); };
+
 // The row by which the sequential execution would show a batch: what row_kernel is asked about.
 template <class T, class Batch>
 using sequential_row =
     row<std::conditional_t<Batch::is_input, T const, T>, Batch::extent,
-        std::is_same_v<typename Batch::layout, row_contiguous> || Batch::extent == 1 ? 1 : dynamic>;
+        std::is_same_v<typename Batch::layout, row_contiguous> || Batch::is_shared || Batch::extent == 1 ? 1 : dynamic>;
 
 template <class Kernel>
 std::string argument_name(std::size_t index) {
-    if constexpr (requires { Kernel::argument_names; }) return std::string(Kernel::argument_names[index]);
-    else return std::to_string(index);
+    if constexpr (requires { Kernel::argument_names; })
+        return std::string(Kernel::argument_names[index]);
+    else
+        return std::to_string(index);
 }
 
 template <class Kernel, class... Batches>
@@ -77,9 +88,11 @@ constexpr std::size_t checked_rows(Batches const&... batches) {
     auto index = std::size_t{0};
     auto const check = [&](auto const& batch) {
         if constexpr (!std::remove_cvref_t<decltype(batch)>::is_shared) {
-            if (rows == dynamic) rows = batch.rows();
+            if (rows == dynamic)
+                rows = batch.rows();
             else if (batch.rows() != rows)
-                require(false, "for_each_row", argument_name<Kernel>(index), std::to_string(rows) + " rows", batch.rows());
+                require(false, "for_each_row", argument_name<Kernel>(index), std::to_string(rows) + " rows",
+                        batch.rows());
         }
         ++index;
     };
@@ -87,28 +100,56 @@ constexpr std::size_t checked_rows(Batches const&... batches) {
     return rows == dynamic ? 1 : rows;
 }
 
+template <class Execution, class Kernel, class... Batches>
+constexpr void run_batches(Execution const& execution, Kernel const& kernel, Batches const&... batches) {
+    auto rows = std::size_t{1};
+    if constexpr (Execution::checked) {
+        rows = checked_rows<Kernel>(batches...);
+        if constexpr (checks_batches<Kernel, Batches...>) kernel.check(batches...);
+    } else {
+        ((rows = Batches::is_shared ? rows : batches.rows()), ...);
+    }
+    if (rows > 0) execution.run(kernel, rows, batches...);
+}
+
+template <bool Input, class Batch>
+constexpr auto as_argument(Batch const& batch) {
+    if constexpr (Input && !Batch::is_input)
+        return batch.as_input();
+    else
+        return batch;
+}
+
+template <bool Input, class Batch>
+using argument_batch = decltype(as_argument<Input>(std::declval<Batch const&>()));
+
+// An argument is an input if the kernel accepts it read-only: its outputs ask for `writable_row`.
+template <class Kernel, std::size_t I, class... Batches, std::size_t... J>
+constexpr bool is_input_argument(std::index_sequence<J...>) {
+    using T = scalar_of_batches<Batches...>;
+    return row_kernel<Kernel, sequential_row<T, argument_batch<I == J, Batches>>...>;
+}
+
+template <class Execution, class Kernel, std::size_t... I, class... Batches>
+constexpr void tell_inputs(Execution const& execution, Kernel const& kernel, std::index_sequence<I...> all,
+                           Batches const&... batches) {
+    using T = scalar_of_batches<Batches...>;
+    static_assert(row_kernel<Kernel, sequential_row<T, Batches>...>,
+                  "for_each_row: the kernel does not satisfy row_kernel for these rows (number of arguments, "
+                  "row_of_reals inputs, writable_row outputs)");
+    run_batches(execution, kernel, as_argument<is_input_argument<Kernel, I, Batches...>(all)>(batches)...);
+}
+
 } // namespace detail
 
 /// Runs a row kernel over every row of the batches, in the way that the execution decides:
-/// `for_each_row(execution::simd{}, kernel, inputs..., outputs...)`. All batches must have the same number of rows, else
-/// `argument_error`; so does whatever the kernel's own `check` finds, before anything is written.
+/// `for_each_row(execution::simd{}, kernel, inputs..., outputs...)`. All batches must have the same number of rows,
+/// else `argument_error`; so does whatever the kernel's own `check` finds, before anything is written. What the kernel
+/// takes as a `writable_row` is an output and its old contents are not read: to update in place, give the same memory
+/// twice.
 template <class Execution, class Kernel, class... Objects>
 constexpr void for_each_row(Execution const& execution, Kernel const& kernel, Objects&&... objects) {
-    auto const run = [&](auto const&... batches) {
-        using T = detail::scalar_of_batches<std::remove_cvref_t<decltype(batches)>...>;
-        static_assert(row_kernel<Kernel, detail::sequential_row<T, std::remove_cvref_t<decltype(batches)>>...>,
-                      "for_each_row: the kernel does not satisfy row_kernel for these rows (number of arguments, "
-                      "row_of_reals inputs, writable_row outputs)");
-        auto rows = std::size_t{0};
-        if constexpr (Execution::checked) {
-            rows = detail::checked_rows<Kernel>(batches...);
-            if constexpr (requires { kernel.check(batches...); }) kernel.check(batches...);
-        } else {
-            ((rows = std::remove_cvref_t<decltype(batches)>::is_shared ? rows : batches.rows()), ...);
-        }
-        if (rows > 0) execution.run(kernel, rows, batches...);
-    };
-    run(as_batch(objects)...);
+    detail::tell_inputs(execution, kernel, std::index_sequence_for<Objects...>{}, as_batch(objects)...);
 }
 
 } // namespace poise

@@ -38,7 +38,8 @@ private:
     constexpr View view_of(Pointer data, std::size_t n) const {
         if constexpr (Direct && std::is_constructible_v<View, Pointer, std::size_t, std::size_t>)
             return View(data, n, batch_.element_stride());
-        else return View(data, n, std::size_t{1});
+        else
+            return View(data, n, std::size_t{1});
     }
 
     Batch batch_;
@@ -54,7 +55,8 @@ constexpr void run_row_by_row(Kernel const& kernel, std::size_t rows, Batches co
     for (std::size_t i = 0; i < rows; ++i) {
         auto const run = [&](auto&... access) {
             auto const scratch = [&] {
-                if constexpr (scratch_rows == 0) return 0;
+                if constexpr (scratch_rows == 0)
+                    return 0;
                 else {
                     auto const length = std::max({batches.length(i)...});
                     if (memory.size() < scratch_rows * length) memory.resize(scratch_rows * length);
@@ -90,7 +92,7 @@ struct sequential {
     constexpr void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
         using T = poise::detail::scalar_of_batches<Batches...>;
         poise::detail::run_row_by_row<poise::detail::sequential_access<T>::template of, row<T>, T>(kernel, rows,
-                                                                                                  batches...);
+                                                                                                   batches...);
     }
 };
 

@@ -20,9 +20,9 @@ struct along_access {
     using of = row_access<T, Batch, view<Batch>, direct<Batch>>;
 };
 
-/// One argument of a kernel, a tile of rows at a time, with element k of all rows of the tile consecutive. Going through a
-/// tile costs a copy in the first-level cache and buys whole cache lines, any layout, any length and no partial packs.
-/// Short interleaved inputs are read where they lie.
+/// One argument of a kernel, a tile of rows at a time, with element k of all rows of the tile consecutive. Going
+/// through a tile costs a copy in the first-level cache and buys whole cache lines, any layout, any length and no
+/// partial packs. Short interleaved inputs are read where they lie.
 template <class T, class Batch>
 class tile_access {
     static constexpr auto width = lanes<T>::size;
@@ -46,8 +46,10 @@ public:
             }
             for (std::size_t k = 0; k < batch_.length(); ++k) {
                 auto* to = &tile_[k * tile_rows_];
-                if constexpr (is_interleaved) std::copy_n(&batch_(first, k), count, to);
-                else for (std::size_t i = 0; i < count; ++i) to[i] = T(batch_(first + i, k));
+                if constexpr (is_interleaved)
+                    std::copy_n(&batch_(first, k), count, to);
+                else
+                    for (std::size_t i = 0; i < count; ++i) to[i] = T(batch_(first + i, k));
                 std::fill(to + count, to + (count + width - 1) / width * width, to[count - 1]);
             }
         }
@@ -57,8 +59,10 @@ public:
             for (std::size_t k = 0; k < batch_.length(); ++k) {
                 auto const* from = &tile_[k * tile_rows_];
                 if constexpr (is_interleaved) {
-                    if (streaming_) stream_copy(from, count, &batch_(first, k));
-                    else std::copy_n(from, count, &batch_(first, k));
+                    if (streaming_)
+                        stream_copy(from, count, &batch_(first, k));
+                    else
+                        std::copy_n(from, count, &batch_(first, k));
                 } else {
                     for (std::size_t i = 0; i < count; ++i)
                         batch_(first + i, k) = static_cast<typename Batch::value_type>(from[i]);
@@ -71,8 +75,8 @@ public:
     }
 
 private:
-    static constexpr bool is_interleaved = std::is_same_v<typename Batch::layout, interleaved> &&
-                                           std::is_same_v<T, typename Batch::value_type>;
+    static constexpr bool is_interleaved =
+        std::is_same_v<typename Batch::layout, interleaved> && std::is_same_v<T, typename Batch::value_type>;
     Batch batch_;
     std::size_t tile_rows_;
     bool streaming_;
@@ -178,9 +182,12 @@ struct simd {
     template <class Kernel, class... Batches>
     void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
         constexpr auto suits_lanes =
-            ((std::is_same_v<typename Batches::layout, interleaved> || Batches::extent == 1 || Batches::is_shared) && ...);
-        if constexpr (suits_lanes) in_lanes{}.run(kernel, rows, batches...);
-        else along{}.run(kernel, rows, batches...);
+            ((std::is_same_v<typename Batches::layout, interleaved> || Batches::extent == 1 || Batches::is_shared) &&
+             ...);
+        if constexpr (suits_lanes)
+            in_lanes{}.run(kernel, rows, batches...);
+        else
+            along{}.run(kernel, rows, batches...);
     }
 };
 
