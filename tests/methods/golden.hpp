@@ -64,7 +64,8 @@ std::vector<T> flat(json const& value) {
     auto const visit = [&](auto const& self, json const& node) -> void {
         if (node.is_array())
             for (auto const& child : node) self(self, child);
-        else numbers.push_back(static_cast<T>(to_number(node)));
+        else
+            numbers.push_back(static_cast<T>(to_number(node)));
     };
     visit(visit, value);
     return numbers;
@@ -93,7 +94,8 @@ inline std::string difference(json const& actual, json const& expected, double t
     }
     if (expected.is_array()) {
         if (!actual.is_array() || actual.size() != expected.size())
-            return where + ": expected " + std::to_string(expected.size()) + " elements, got " + actual.dump().substr(0, 80);
+            return where + ": expected " + std::to_string(expected.size()) + " elements, got " +
+                   actual.dump().substr(0, 80);
         for (std::size_t i = 0; i < expected.size(); ++i) {
             auto text = difference(actual[i], expected[i], tolerance, where + "[" + std::to_string(i) + "]");
             if (!text.empty()) return text;
@@ -104,7 +106,9 @@ inline std::string difference(json const& actual, json const& expected, double t
     auto const e = to_number(expected);
     // A JSON dump writes NaN and infinities as null; in memory they are still numbers.
     auto const a = actual.is_number_float() ? actual.get<double>() : to_number(actual);
-    auto const same = std::isnan(e) ? std::isnan(a) : std::isinf(e) ? a == e : std::abs(a - e) <= tolerance * (1 + std::abs(e));
+    auto const same = std::isnan(e)   ? std::isnan(a)
+                      : std::isinf(e) ? a == e
+                                      : std::abs(a - e) <= tolerance * (1 + std::abs(e));
     if (same) return "";
     char text[200];
     std::snprintf(text, sizeof text, ": expected %.17g, got %.17g, tolerance %.3g", e, a, tolerance);
@@ -139,7 +143,8 @@ inline void check(method const& tested, std::string const& label, functions cons
         try {
             auto const found = known.find(item.at("function").get<std::string>());
             auto const params = item.value("params", json::object());
-            if (found == known.end()) problem = "unknown function";
+            if (found == known.end())
+                problem = "unknown function";
             else {
                 auto const actual = found->second(item.at("inputs"), params);
                 if (params.contains("accept_relative_above"))

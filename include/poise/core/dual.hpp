@@ -6,9 +6,9 @@
 
 namespace poise {
 
-/// A forward-mode dual number value + derivative·ε, ε² = 0: evaluating a formula on it gives the value and the derivative
-/// in one direction. `dual<dual<double>>` gives second derivatives. Comparisons look at the value only; where two branches
-/// meet (`select`, `max`, `abs`) the derivative is that of the branch taken.
+/// A forward-mode dual number value + derivative·ε, ε² = 0: evaluating a formula on it gives the value and the
+/// derivative in one direction. `dual<dual<double>>` gives second derivatives. Comparisons look at the value only;
+/// where two branches meet (`select`, `max`, `abs`) the derivative is that of the branch taken.
 template <scalar T>
 struct dual {
     T value{};
@@ -18,7 +18,7 @@ struct dual {
     constexpr dual(T v) : value(v), derivative(T(0)) {}
     constexpr dual(T v, T d) : value(v), derivative(d) {}
     template <class Number>
-    requires(std::is_arithmetic_v<Number> && !std::same_as<Number, T>)
+        requires(std::is_arithmetic_v<Number> && !std::same_as<Number, T>)
     constexpr explicit dual(Number v) : value(T(v)), derivative(T(0)) {}
 
     constexpr dual operator-() const { return {-value, -derivative}; }

@@ -26,7 +26,7 @@ public:
     lanes(T value) : pack_(value) {}
     lanes(pack value) : pack_(value) {}
     template <class Number>
-    requires(std::is_arithmetic_v<Number> && !std::same_as<Number, T>)
+        requires(std::is_arithmetic_v<Number> && !std::same_as<Number, T>)
     explicit lanes(Number value) : pack_(static_cast<T>(value)) {}
 
     static lanes load(T const* from) { return pack::load_unaligned(from); }
@@ -107,11 +107,15 @@ void stream_copy(T const* from, std::size_t count, T* to) {
 #if defined(__clang__)
         __builtin_nontemporal_store(pack, reinterpret_cast<native*>(to + k));
 #elif defined(__AVX512F__)
-        if constexpr (sizeof(T) == 4) _mm512_stream_ps(to + k, pack);
-        else _mm512_stream_pd(to + k, pack);
+        if constexpr (sizeof(T) == 4)
+            _mm512_stream_ps(to + k, pack);
+        else
+            _mm512_stream_pd(to + k, pack);
 #else
-        if constexpr (sizeof(T) == 4) _mm256_stream_ps(to + k, pack);
-        else _mm256_stream_pd(to + k, pack);
+        if constexpr (sizeof(T) == 4)
+            _mm256_stream_ps(to + k, pack);
+        else
+            _mm256_stream_pd(to + k, pack);
 #endif
     }
     for (; k < count; ++k) to[k] = from[k];

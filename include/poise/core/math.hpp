@@ -7,8 +7,8 @@
 #include <limits>
 
 /// The functions of a scalar. They are objects, not functions: called by these names inside poise they shut out
-/// argument-dependent look-up, which would otherwise find the SIMD library's functions as well. They live in a namespace
-/// of their own because their names are also the C library's.
+/// argument-dependent look-up, which would otherwise find the SIMD library's functions as well. They live in a
+/// namespace of their own because their names are also the C library's.
 namespace poise::math {
 
 /// Constants of a scalar's underlying real type: T(infinity<T>) is the scalar.
@@ -63,7 +63,7 @@ struct select_function {
         return mask ? T(a) : T(b);
     }
     template <class Mask, class A, class B>
-    requires(!std::integral<Mask>)
+        requires(!std::integral<Mask>)
     constexpr auto operator()(Mask mask, A a, B b) const {
         using T = common_scalar<common_scalar<A, B>, typename Mask::value_type>; // per-row reals are broadcast
         return scalar_traits<T>::select(mask, T(a), T(b));
@@ -73,8 +73,10 @@ struct select_function {
 struct abs_function {
     template <scalar T>
     constexpr T operator()(T x) const {
-        if constexpr (requires { scalar_traits<T>::abs(x); }) return scalar_traits<T>::abs(x);
-        else return select_function{}(x < T(0), -x, x + T(0)); // + 0 turns -0 into 0
+        if constexpr (requires { scalar_traits<T>::abs(x); })
+            return scalar_traits<T>::abs(x);
+        else
+            return select_function{}(x < T(0), -x, x + T(0)); // + 0 turns -0 into 0
     }
 };
 
@@ -84,8 +86,10 @@ struct max_function {
     constexpr auto operator()(A a, B b) const {
         using T = common_scalar<A, B>;
         auto const x = T(a), y = T(b);
-        if constexpr (requires { scalar_traits<T>::max(x, y); }) return scalar_traits<T>::max(x, y);
-        else return select_function{}((x >= y) | (x != x), x, y);
+        if constexpr (requires { scalar_traits<T>::max(x, y); })
+            return scalar_traits<T>::max(x, y);
+        else
+            return select_function{}((x >= y) | (x != x), x, y);
     }
 };
 
@@ -95,8 +99,10 @@ struct min_function {
     constexpr auto operator()(A a, B b) const {
         using T = common_scalar<A, B>;
         auto const x = T(a), y = T(b);
-        if constexpr (requires { scalar_traits<T>::min(x, y); }) return scalar_traits<T>::min(x, y);
-        else return select_function{}((x <= y) | (x != x), x, y);
+        if constexpr (requires { scalar_traits<T>::min(x, y); })
+            return scalar_traits<T>::min(x, y);
+        else
+            return select_function{}((x <= y) | (x != x), x, y);
     }
 };
 
@@ -112,8 +118,10 @@ struct clamp_function {
 struct fma_function {
     template <scalar T>
     constexpr T operator()(T a, T b, T c) const {
-        if constexpr (requires { scalar_traits<T>::fma(a, b, c); }) return scalar_traits<T>::fma(a, b, c);
-        else return a * b + c;
+        if constexpr (requires { scalar_traits<T>::fma(a, b, c); })
+            return scalar_traits<T>::fma(a, b, c);
+        else
+            return a * b + c;
     }
 };
 
@@ -190,8 +198,10 @@ struct log_gamma_function {
 struct digamma_function {
     template <scalar T>
     constexpr T operator()(T x) const {
-        if constexpr (requires { scalar_traits<T>::digamma(x); }) return scalar_traits<T>::digamma(x);
-        else return detail::digamma(x);
+        if constexpr (requires { scalar_traits<T>::digamma(x); })
+            return scalar_traits<T>::digamma(x);
+        else
+            return detail::digamma(x);
     }
 };
 

@@ -5,8 +5,8 @@
 
 namespace poise {
 
-/// A row that is consecutive in memory and whose verbs take `lanes<T>::size` elements at a time, along the row. Values per
-/// row (sums, maxima) are plain reals, so functions given to `map` meet packs and reals together: they say `auto`.
+/// A row that is consecutive in memory and whose verbs take `lanes<T>::size` elements at a time, along the row. Values
+/// per row (sums, maxima) are plain reals, so functions given to `map` meet packs and reals together: they say `auto`.
 template <class T, std::size_t Extent = dynamic>
 class along_row : public row<T, Extent, 1> {
     using real = std::remove_const_t<T>;
@@ -35,18 +35,22 @@ namespace detail {
 
 template <class Row>
 auto load_pack(Row const& row, std::size_t k) {
-    if constexpr (packed_row<Row>) return row.load(k);
-    else return lanes<value_of<Row>>::iota(row[k]); // the indices
+    if constexpr (packed_row<Row>)
+        return row.load(k);
+    else
+        return lanes<value_of<Row>>::iota(row[k]); // the indices
 }
 
 template <class Row>
 auto load_part(Row const& row, std::size_t k, std::size_t count) {
-    if constexpr (packed_row<Row>) return row.load_part(k, count);
-    else return lanes<value_of<Row>>::iota(row[k]);
+    if constexpr (packed_row<Row>)
+        return row.load_part(k, count);
+    else
+        return lanes<value_of<Row>>::iota(row[k]);
 }
 
 template <class... Rows>
-requires(packed_row<Rows> || ...)
+    requires(packed_row<Rows> || ...)
 struct row_verbs<Rows...> {
     template <class F, class Out, class... In>
     static void map(Out out, F const& f, In... in) {

@@ -26,23 +26,27 @@ public:
         : data_(data), size_(size), stride_(stride) {}
 
     template <std::ranges::contiguous_range Range>
-    requires(std::ranges::sized_range<Range> &&
-             std::is_convertible_v<std::remove_reference_t<std::ranges::range_reference_t<Range>> (*)[], T (*)[]>)
+        requires(std::ranges::sized_range<Range> &&
+                 std::is_convertible_v<std::remove_reference_t<std::ranges::range_reference_t<Range>> (*)[], T (*)[]>)
     constexpr row(Range&& range) : data_(std::ranges::data(range)), size_(std::ranges::size(range)), stride_(1) {}
 
     template <class Mutable>
-    requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
+        requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
     constexpr row(row<Mutable, Extent, Stride> const& other)
         : data_(other.data()), size_(other.size()), stride_(other.stride()) {}
 
     constexpr T* data() const { return data_; }
     constexpr std::size_t size() const {
-        if constexpr (Extent != dynamic) return Extent;
-        else return size_;
+        if constexpr (Extent != dynamic)
+            return Extent;
+        else
+            return size_;
     }
     constexpr std::size_t stride() const {
-        if constexpr (Stride != dynamic) return Stride;
-        else return stride_;
+        if constexpr (Stride != dynamic)
+            return Stride;
+        else
+            return stride_;
     }
     constexpr T& operator[](std::size_t k) const { return data_[k * stride()]; }
 
@@ -109,9 +113,8 @@ concept row_of_reals = scalar<typename R::value_type> && requires(R const& r, st
 
 /// A row whose elements formulas may write.
 template <class R>
-concept writable_row = row_of_reals<R> && requires(R const& r, std::size_t k, typename R::value_type value) {
-    r[k] = value;
-};
+concept writable_row =
+    row_of_reals<R> && requires(R const& r, std::size_t k, typename R::value_type value) { r[k] = value; };
 
 /// A row whose elements are consecutive in memory and are processed in packs *along* the row; see execution/simd.hpp.
 template <class R>

@@ -33,7 +33,7 @@ concept scalar = requires(T a, T b) {
     T(typename scalar_traits<T>::real(1));
     { a + b } -> std::convertible_to<T>;
     { a - b } -> std::convertible_to<T>;
-    { a * b } -> std::convertible_to<T>;
+    { a* b } -> std::convertible_to<T>;
     { a / b } -> std::convertible_to<T>;
     { -a } -> std::convertible_to<T>;
     { a < b } -> std::convertible_to<typename scalar_traits<T>::mask>;

@@ -74,7 +74,8 @@ constexpr void cumulative_sum(Out out, In in) {
     scan(out, operation::plus{}, in);
 }
 
-/// out_k = factor_k out_{k-1} + in_k, out_{-1} = 0: discounted returns and generalised advantages, run on reversed rows.
+/// out_k = factor_k out_{k-1} + in_k, out_{-1} = 0: discounted returns and generalised advantages, run on reversed
+/// rows.
 template <writable_row Out, row_of_reals Factor, row_of_reals In>
 constexpr void linear_recurrence(Out out, Factor factor, In in) {
     static_assert(rows_of_equal_length<Out, Factor, In>,

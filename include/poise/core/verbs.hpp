@@ -44,8 +44,10 @@ namespace detail {
 
 template <class First, class... Rest>
 constexpr std::size_t common_size(First const& first, Rest const&...) {
-    if constexpr (common_extent<First, Rest...> != dynamic) return common_extent<First, Rest...>;
-    else return first.size();
+    if constexpr (common_extent<First, Rest...> != dynamic)
+        return common_extent<First, Rest...>;
+    else
+        return first.size();
 }
 
 template <class F, class... In>
@@ -100,7 +102,7 @@ constexpr void map(Out out, F const& f, In... in) {
 
 /// reduce(op, f, in...): op over f(in_0...), f(in_1...), …; the identity of op for an empty row.
 template <class Op, class F, row_of_reals... In>
-requires(!row_of_reals<F>)
+    requires(!row_of_reals<F>)
 constexpr auto reduce(Op op, F const& f, In... in) {
     static_assert(rows_of_equal_length<In...>, "reduce needs rows_of_equal_length: static lengths differ");
     return detail::row_verbs<In...>::template reduce<detail::mapped<F, In...>>(op, f, in...);
@@ -120,7 +122,7 @@ constexpr void copy(Out out, In in) {
 
 /// sum_k f(in_k...); pairwise, so that the rounding error grows with log n.
 template <class F, row_of_reals... In>
-requires(!row_of_reals<F> && sizeof...(In) > 0)
+    requires(!row_of_reals<F> && sizeof...(In) > 0)
 constexpr auto sum(F const& f, In... in) {
     return reduce(operation::plus{}, f, in...);
 }
@@ -133,7 +135,7 @@ constexpr auto maximum(row_of_reals auto x) { return reduce(operation::maximum{}
 
 /// max_k f(in_k...)
 template <class F, row_of_reals... In>
-requires(!row_of_reals<F> && sizeof...(In) > 0)
+    requires(!row_of_reals<F> && sizeof...(In) > 0)
 constexpr auto maximum(F const& f, In... in) {
     return reduce(operation::maximum{}, f, in...);
 }
