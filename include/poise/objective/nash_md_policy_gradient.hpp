@@ -1,0 +1,124 @@
+#pragma once
+
+#include "poise/policy/geometric_mixture.hpp"
+#include "poise/reward/preference_matrix.hpp"
+
+/// Nash-MD-PG: policy gradients in the regularised preference game against the frozen geometric mixture nu = mix(pi,
+/// mu, beta) (slug nash-md: Munos et al., 2023, arXiv 2312.00886, section 7). beta = 0 is self-play, beta = 1 the best
+/// response to mu.
+namespace poise::objective {
+
+/// Kernel: the exact gradient on softmax logits z, p = softmax(z), in the direction of ascent:
+///     r_i = u_i(nu) - 1/2 - tau log(p_i / mu_i),   dP_tau(p > nu) / dz_i = p_i (r_i - sum_k p_k r_k).
+/// No gradient flows through nu, which is written to `opponent`. 1/2 is a control variate: it changes nothing here.
+struct nash_md_policy_gradient {
+    double regularization = 0.008; ///< tau; the paper swept 0.005 to 0.02
+    double mixture_weight = 0.125; ///< beta, of the reference; the paper found 0.125 to 0.375 best
+
+    static constexpr std::size_t scratch_rows = 1;
+    static constexpr std::array<char const*, 5> argument_names = {"preferences", "logits", "reference", "opponent",
+                                                                  "gradient"};
+
+    constexpr void operator()(row_of_reals auto preferences, row_of_reals auto logits, row_of_reals auto reference,
+                              writable_row auto opponent, writable_row auto gradient, auto const& scratch) const {
+        using T = value_of<decltype(logits)>;
+        using real = real_of<T>;
+        auto const log_policy = matrix_row(scratch[0], 0, logits);
+        auto const tau = T(real(regularization));
+        log_softmax(log_policy, logits);
+        map(opponent, math::log, reference);
+        policy::log_geometric_mixture(opponent, log_policy, opponent, T(real(mixture_weight)));
+        map(opponent, math::exp, opponent);
+
+        auto const excess = [=](auto u, auto log_p, auto mu) { // an action that is never played has no say
+            auto const penalty = math::select(tau == T(0), T(0), tau * (log_p - math::log(mu)));
+            return math::select(math::exp(log_p) == real(0), real(0), u - real(0.5) - penalty);
+        };
+        reward::win_probabilities(gradient, preferences, opponent);
+        map(gradient, excess, gradient, log_policy, reference);
+        auto const mean = sum([](auto log_p, auto r) { return math::exp(log_p) * r; }, log_policy, gradient);
+        map(gradient, [=](auto log_p, auto r) { return math::exp(log_p) * (r - mean); }, log_policy, gradient);
+    }
+
+    constexpr void check(auto const& preferences, auto const& logits, auto const& reference, auto const& opponent,
+                         auto const& gradient) const {
+        constexpr auto name = "nash_md_policy_gradient";
+        require_domain(regularization >= 0, name, "regularization", "tau >= 0", regularization);
+        require_domain(mixture_weight >= 0 && mixture_weight <= 1, name, "mixture_weight", "beta in [0, 1]",
+                       mixture_weight);
+        reward::check_preference_batch(name, preferences);
+        reward::check_length_batch(name, "logits", logits, preferences);
+        reward::check_distribution_batch(name, "reference", reference, preferences);
+        reward::check_length_batch(name, "opponent", opponent, preferences);
+        reward::check_length_batch(name, "gradient", gradient, preferences);
+    }
+};
+
+/// Over what the surrogate's log-ratio log pi / mu is taken.
+namespace log_ratio {
+struct per_token {};    ///< each token its own, as the common trainer does ("token")
+struct per_sequence {}; ///< the whole sequence's: the unbiased REINFORCE estimator ("sequence")
+} // namespace log_ratio
+
+/// Kernel: the surrogate loss of one sampled sequence whose gradient is the policy gradient, and its gradient in the
+/// token log-probabilities l_t, with reference log-probabilities l^mu_t and the probability w that the sample beats the
+/// opponent's (for a scalar reward w = sigmoid(score - opponent's score); or a human's 0 or 1):
+///     loss = sum_t (tau ratio_t - (w - 1/2)) l_t,   d loss / d l_t = tau ratio_t - (w - 1/2),
+/// where ratio_t, held constant, is l_t - l^mu_t, or its sum over the sequence. Sums are over tokens of mask 1; others
+/// count for nothing, whatever they hold. Both results are multiplied by `scale`: 1 / B makes the sum over B samples
+/// their mean.
+template <class LogRatio = log_ratio::per_token>
+struct nash_md_surrogate {
+    double regularization = 0.008; ///< tau
+    double scale = 1;
+    LogRatio log_ratio{};
+
+    static constexpr std::array<char const*, 6> argument_names = {
+        "log_probability", "reference_log_probability", "mask", "win_probability", "loss", "gradient"};
+
+    constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto reference_log_probability,
+                              row_of_reals auto mask, row_of_reals auto win_probability, writable_row auto loss,
+                              writable_row auto gradient) const {
+        using T = value_of<decltype(log_probability)>;
+        using real = real_of<T>;
+        auto const tau = T(real(regularization)), weight = T(real(scale));
+        auto const gain = T(win_probability[0]) - T(real(0.5));
+        auto const ratio = [](auto l, auto reference, auto m) {
+            return math::select(m == real(0), real(0), l - reference);
+        };
+        if constexpr (std::is_same_v<LogRatio, log_ratio::per_sequence>) {
+            auto const whole = sum(ratio, log_probability, reference_log_probability, mask);
+            map(
+                gradient, [=](auto m) { return math::select(m == real(0), real(0), weight * (tau * whole - gain)); },
+                mask);
+        } else {
+            map(
+                gradient,
+                [=](auto l, auto reference, auto m) {
+                    return math::select(m == real(0), real(0), weight * (tau * ratio(l, reference, m) - gain));
+                },
+                log_probability, reference_log_probability, mask);
+        }
+        loss[0] = sum([](auto g, auto l, auto m) { return math::select(m == real(0), real(0), g * l); }, gradient,
+                      log_probability, mask);
+    }
+
+    constexpr void check(auto const& log_probability, auto const& reference_log_probability, auto const& mask,
+                         auto const& win_probability, auto const&, auto const& gradient) const {
+        constexpr auto name = "nash_md_surrogate";
+        require_domain(regularization >= 0, name, "regularization", "tau >= 0", regularization);
+        for (std::size_t i = 0; i < log_probability.rows(); ++i) {
+            auto const n = log_probability.length(i);
+            require(reference_log_probability.length(i) == n, name, "reference_log_probability", n,
+                    reference_log_probability.length(i));
+            require(mask.length(i) == n, name, "mask", n, mask.length(i));
+            require(gradient.length(i) == n, name, "gradient", n, gradient.length(i));
+            for (std::size_t k = 0; k < n; ++k)
+                require_domain(mask(i, k) == 0 || mask(i, k) == 1, name, "mask", "0 or 1", mask(i, k));
+            auto const w = win_probability(i, 0);
+            require_domain(w >= 0 && w <= 1, name, "win_probability", "a probability in [0, 1]", w);
+        }
+    }
+};
+
+} // namespace poise::objective
