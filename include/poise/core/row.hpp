@@ -111,10 +111,12 @@ concept row_of_reals = scalar<typename R::value_type> && requires(R const& r, st
     { r[k] } -> std::convertible_to<typename R::value_type>;
 };
 
-/// A row whose elements formulas may write.
+/// A row whose elements formulas may write. (A pack that was read can be assigned to, which would write nothing.)
 template <class R>
-concept writable_row =
-    row_of_reals<R> && requires(R const& r, std::size_t k, typename R::value_type value) { r[k] = value; };
+concept writable_row = row_of_reals<R> && requires(R const& r, std::size_t k, typename R::value_type value) {
+    r[k] = value;
+    requires !std::same_as<decltype(r[k]), typename R::value_type>;
+};
 
 /// A row whose elements are consecutive in memory and are processed in packs *along* the row; see execution/simd.hpp.
 template <class R>
