@@ -20,6 +20,20 @@ struct along_access {
     using of = row_access<T, Batch, view<Batch>, direct<Batch>>;
 };
 
+/// Working memory that begins at a cache line.
+template <class T>
+class line_buffer {
+public:
+    explicit line_buffer(std::size_t size) : memory_(size + 64 / sizeof(T)) {}
+    T* data() {
+        auto const past = reinterpret_cast<std::uintptr_t>(memory_.data()) % 64;
+        return memory_.data() + (past == 0 ? 0 : (64 - past) / sizeof(T));
+    }
+
+private:
+    std::vector<T> memory_;
+};
+
 /// One argument of a kernel, a tile of rows at a time, with element k of all rows of the tile consecutive. Going
 /// through a tile costs a copy in the first-level cache and buys whole cache lines, any layout, any length and no
 /// partial packs. Short interleaved inputs are read where they lie.
@@ -45,7 +59,7 @@ public:
                 }
             }
             for (std::size_t k = 0; k < batch_.length(); ++k) {
-                auto* to = &tile_[k * tile_rows_];
+                auto* to = tile_.data() + k * tile_rows_;
                 if constexpr (is_interleaved)
                     std::copy_n(&batch_(first, k), count, to);
                 else
@@ -57,7 +71,7 @@ public:
     void store(std::size_t first, std::size_t count) {
         if constexpr (!Batch::is_input) {
             for (std::size_t k = 0; k < batch_.length(); ++k) {
-                auto const* from = &tile_[k * tile_rows_];
+                auto const* from = tile_.data() + k * tile_rows_;
                 if constexpr (is_interleaved) {
                     if (streaming_)
                         stream_copy(from, count, &batch_(first, k));
@@ -80,7 +94,7 @@ private:
     Batch batch_;
     std::size_t tile_rows_;
     bool streaming_;
-    std::vector<T> tile_;
+    line_buffer<T> tile_;
     element* data_ = nullptr;
     std::size_t stride_ = 0;
 };
@@ -145,7 +159,7 @@ struct in_lanes {
         auto const longest = std::max({batches.length()...});
         auto const elements = (std::size_t{1} + ... + batches.length()) + scratch_rows * longest;
         // What a tile of all arguments may take of the first-level cache, in whole cache lines of at least one pack.
-        constexpr auto budget = std::size_t{16} * 1024 / sizeof(T);
+        constexpr auto budget = std::size_t{18} * 1024 / sizeof(T);
         constexpr auto line = std::max(width, std::size_t{64} / sizeof(T));
         auto const lines = std::clamp(budget / elements / line, std::size_t{1}, std::size_t{16});
         auto const tile_rows = std::min(lines, (rows + line - 1) / line) * line;
@@ -153,7 +167,7 @@ struct in_lanes {
         auto const streaming = rows * elements * sizeof(T) > (std::size_t{1} << 20);
         auto accesses = std::tuple<poise::detail::lane_access<T, Batches>...>(
             poise::detail::lane_access<T, Batches>(batches, tile_rows, streaming)...);
-        auto memory = std::vector<T>(scratch_rows * longest * width);
+        auto memory = poise::detail::line_buffer<T>(scratch_rows * longest * width);
         auto const scratch = [&]<std::size_t... S>(std::index_sequence<S...>) {
             return std::array<lane_row<T>, scratch_rows>{
                 lane_row<T>(memory.data() + S * longest * width, longest, width)...};
