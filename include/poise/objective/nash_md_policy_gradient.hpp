@@ -8,9 +8,25 @@
 /// response to mu.
 namespace poise::objective {
 
-/// Kernel: the exact gradient on softmax logits z, p = softmax(z), in the direction of ascent:
-///     r_i = u_i(nu) - 1/2 - tau log(p_i / mu_i),   dP_tau(p > nu) / dz_i = p_i (r_i - sum_k p_k r_k).
-/// No gradient flows through nu, which is written to `opponent`. 1/2 is a control variate: it changes nothing here.
+/// The gradient of P_tau(softmax(z) > nu) in the logits z at a frozen opponent nu:
+///     r_i = u_i(nu) - 1/2 - tau log(p_i / mu_i),   dP_tau / dz_i = p_i (r_i - sum_k p_k r_k).
+/// 1/2 is a control variate: it changes nothing here. `log_policy` is log p, normalised; an action never played gets 0.
+constexpr void preference_policy_gradient(writable_row auto gradient, row_of_reals auto preferences,
+                                          row_of_reals auto log_policy, row_of_reals auto opponent,
+                                          row_of_reals auto reference, auto regularization) {
+    using real = real_of<value_of<decltype(log_policy)>>;
+    auto const advantage = [tau = regularization](auto u, auto log_p, auto mu) {
+        auto const penalty = math::select(tau == real(0), real(0), tau * (log_p - math::log(mu)));
+        return math::select(math::exp(log_p) == real(0), real(0), u - real(0.5) - penalty);
+    };
+    reward::win_probabilities(gradient, preferences, opponent);
+    map(gradient, advantage, gradient, log_policy, reference);
+    auto const mean = sum([](auto log_p, auto r) { return math::exp(log_p) * r; }, log_policy, gradient);
+    map(gradient, [=](auto log_p, auto r) { return math::exp(log_p) * (r - mean); }, log_policy, gradient);
+}
+
+/// Kernel: the exact gradient of Nash-MD-PG on softmax logits, in the direction of ascent, against nu = mix(p, mu,
+/// beta), which is written to `opponent`; no gradient flows through it.
 struct nash_md_policy_gradient {
     double regularization = 0.008; ///< tau; the paper swept 0.005 to 0.02
     double mixture_weight = 0.125; ///< beta, of the reference; the paper found 0.125 to 0.375 best
@@ -24,20 +40,11 @@ struct nash_md_policy_gradient {
         using T = value_of<decltype(logits)>;
         using real = real_of<T>;
         auto const log_policy = matrix_row(scratch[0], 0, logits);
-        auto const tau = T(real(regularization));
         log_softmax(log_policy, logits);
         map(opponent, math::log, reference);
         policy::log_geometric_mixture(opponent, log_policy, opponent, T(real(mixture_weight)));
         map(opponent, math::exp, opponent);
-
-        auto const excess = [=](auto u, auto log_p, auto mu) { // an action that is never played has no say
-            auto const penalty = math::select(tau == T(0), T(0), tau * (log_p - math::log(mu)));
-            return math::select(math::exp(log_p) == real(0), real(0), u - real(0.5) - penalty);
-        };
-        reward::win_probabilities(gradient, preferences, opponent);
-        map(gradient, excess, gradient, log_policy, reference);
-        auto const mean = sum([](auto log_p, auto r) { return math::exp(log_p) * r; }, log_policy, gradient);
-        map(gradient, [=](auto log_p, auto r) { return math::exp(log_p) * (r - mean); }, log_policy, gradient);
+        preference_policy_gradient(gradient, preferences, log_policy, opponent, reference, T(real(regularization)));
     }
 
     constexpr void check(auto const& preferences, auto const& logits, auto const& reference, auto const& opponent,

@@ -34,9 +34,9 @@ template <scalar T, std::size_t N = dynamic>
 struct preference_game {
     using policy_type = elements<T, N>;
 
-    elements<T, detail::square_of(N)> preferences; ///< P[i][j] at i N + j
-    policy_type reference;                         ///< mu
-    T regularization = T(0);                       ///< tau >= 0
+    elements<T, detail::square_of(N)> preferences{}; ///< P[i][j] at i N + j
+    policy_type reference{};                         ///< mu
+    T regularization = T(0);                         ///< tau >= 0
 
     constexpr std::size_t actions() const { return reference.size(); }
     constexpr auto preference_row() const { return row(preferences); }

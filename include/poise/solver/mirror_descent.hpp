@@ -36,6 +36,21 @@ constexpr void check_support(std::string_view function, auto weight, std::size_t
                    "an action that has probability in the reference as well", "disjoint supports");
 }
 
+/// Throws unless the game, the step sizes and the start are in their domains, in every lane.
+template <scalar T, std::size_t N, class Schedule>
+constexpr void check_start(std::string_view function, std::string_view argument,
+                           reward::preference_game<T, N> const& game, Schedule const& schedule,
+                           reward::elements<T, N> const& start) {
+    game.check(function);
+    game.check_policy(function, argument, start);
+    auto const first = check_step_size(function, schedule, game.regularization);
+    reward::detail::for_each_lane<T>([&](auto lane) {
+        check_support(
+            function, lane(first.mixture_weight), start.size(), [&](std::size_t k) { return lane(start[k]); },
+            [&](std::size_t k) { return lane(game.reference[k]); });
+    });
+}
+
 /// Kernel: `steps` steps from the distribution `start`, one game per row:
 ///     mirror_descent{opponent::geometric_mixture{}, constant_step{0.2}, tau, steps}
 /// gives the last iterate `policy`, and the opponent it last played against (for Nash-MD the mixture m).
@@ -102,14 +117,7 @@ public:
           log_reference_(game_.reference),
           log_mixture_(start),
           opponent_policy_(start) {
-        game_.check("mirror_descent_solver");
-        game_.check_policy("mirror_descent_solver", "start", start);
-        auto const first = check_step_size("mirror_descent_solver", schedule_, game_.regularization);
-        reward::detail::for_each_lane<T>([&](auto lane) {
-            check_support(
-                "mirror_descent_solver", lane(first.mixture_weight), start.size(),
-                [&](std::size_t k) { return lane(start[k]); }, [&](std::size_t k) { return lane(game_.reference[k]); });
-        });
+        check_start("mirror_descent_solver", "start", game_, schedule_, start);
         map(row(log_policy_), math::log, row(log_policy_));
         map(row(log_reference_), math::log, row(log_reference_));
     }

@@ -94,4 +94,64 @@ struct two_player_mirror_descent {
     }
 };
 
+/// The same as a state that moves one step at a time, on arrays of T; see mirror_descent_solver.
+template <scalar T, std::size_t N, class Order, class Schedule>
+    requires mirror_step_schedule<Schedule, T>
+class two_player_solver {
+public:
+    using game_type = reward::preference_game<T, N>;
+    using policy_type = reward::elements<T, N>;
+
+    constexpr two_player_solver(game_type game, Schedule schedule, Order, policy_type const& first_start,
+                                policy_type const& second_start)
+        : game_(std::move(game)),
+          schedule_(schedule),
+          log_policies_{logarithms(first_start), logarithms(second_start)},
+          log_reference_(logarithms(game_.reference)),
+          working_{first_start, first_start, first_start} {
+        check_start("two_player_solver", "first_start", game_, schedule_, first_start);
+        check_start("two_player_solver", "second_start", game_, schedule_, second_start);
+    }
+
+    constexpr void step() {
+        two_player_mirror_step(row(log_policies_[0]), row(log_policies_[1]), row(std::as_const(log_reference_)),
+                               game_.preference_row(), schedule_(steps_, game_.regularization), Order{},
+                               std::array{row(working_[0]), row(working_[1]), row(working_[2])});
+        ++steps_;
+    }
+    constexpr void run(std::size_t steps) {
+        for (std::size_t t = 0; t < steps; ++t) step();
+    }
+
+    constexpr std::size_t steps() const { return steps_; } ///< taken so far
+    constexpr policy_type first() const { return probabilities(log_policies_[0]); }
+    constexpr policy_type second() const { return probabilities(log_policies_[1]); }
+    constexpr T gap() const { return game_.gap(first(), second()); } ///< gap_tau of the pair
+
+private:
+    static constexpr policy_type logarithms(policy_type values) {
+        map(row(values), math::log, row(values));
+        return values;
+    }
+    static constexpr policy_type probabilities(policy_type values) {
+        softmax(row(values), row(values));
+        return values;
+    }
+
+    game_type game_;
+    Schedule schedule_;
+    std::array<policy_type, 2> log_policies_;
+    policy_type log_reference_;
+    std::array<policy_type, 3> working_;
+    std::size_t steps_ = 0;
+};
+
+/// two_player_nash_md(game, schedule, move_order::alternating{}, p_0, q_0)
+template <scalar T, std::size_t N, class Schedule, class Order>
+constexpr auto two_player_nash_md(reward::preference_game<T, N> const& game, Schedule schedule, Order order,
+                                  reward::elements<T, N> const& first_start,
+                                  reward::elements<T, N> const& second_start) {
+    return two_player_solver<T, N, Order, Schedule>(game, schedule, order, first_start, second_start);
+}
+
 } // namespace poise::solver
