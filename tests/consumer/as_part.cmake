@@ -1,0 +1,10 @@
+# A project of which poise is a part: it gets the targets, and neither tests nor examples nor benchmarks.
+if(TARGET poise-gallery OR TARGET test_main OR TARGET poise_own_flags)
+    message(FATAL_ERROR "poise builds its own programs in a project of somebody else")
+endif()
+add_executable(core ../core.cpp)
+target_link_libraries(core PRIVATE poise::poise)
+add_test(NAME core COMMAND core)
+add_executable(with_parallel ../with_parallel.cpp)
+target_link_libraries(with_parallel PRIVATE poise::parallel)
+add_test(NAME with_parallel COMMAND with_parallel)
