@@ -62,14 +62,18 @@ inline double log_slope(std::span<double const> x, std::span<double const> y) {
     return covariance / variance;
 }
 
-/// A deterministic number that the sheet gives: accepted within a part in a thousand of its size.
-inline gallery::measurement stated(std::string name, std::string paper, double expected, double measured,
-                                   double relative = 1e-3) {
-    auto const margin = relative * std::abs(expected);
+/// A deterministic number that the sheet gives, accepted within `margin`.
+inline gallery::measurement within(std::string name, std::string paper, double expected, double measured,
+                                   double margin) {
     return {.name = std::move(name),
             .paper = std::move(paper),
             .values = {measured},
             .accepted = {expected - margin, expected + margin}};
+}
+
+/// The same within a part in a thousand.
+inline gallery::measurement stated(std::string name, std::string paper, double expected, double measured) {
+    return within(std::move(name), std::move(paper), expected, measured, 1e-3 * std::abs(expected));
 }
 
 /// A deterministic number that must be below a bound.
