@@ -75,6 +75,22 @@ concept pulls_back_all_log_probabilities =
 template <class P>
 concept finite_policy = policy<P> && enumerates_actions<P> && pulls_back_all_log_probabilities<P>;
 
+/// Compiles for a `policy`, or with `Finite` a `finite_policy`; otherwise the error says what P lacks.
+template <class P, bool Finite = false>
+constexpr void require_policy() {
+    static_assert(satisfied<has_flat_parameters<P>>,
+                  "not a policy: no has_flat_parameters: parameters() must give one writable_row");
+    static_assert(satisfied<gives_log_probability<P>>,
+                  "not a policy: no gives_log_probability: log_probability(context, action)");
+    static_assert(satisfied<samples_actions<P>>, "not a policy: no samples_actions: sample(context, random::address)");
+    static_assert(satisfied<has_entropy<P>>, "not a policy: no has_entropy: entropy(context)");
+    static_assert(satisfied<pulls_back_log_probability<P>>,
+                  "not a policy: no pulls_back_log_probability: pullback(context, action, cotangent, gradient)");
+    static_assert(satisfied < !Finite || enumerates_actions < P >>,
+                  "not a finite_policy: no enumerates_actions: actions() and log_probabilities(context, out)");
+    static_assert(satisfied < !Finite || pulls_back_all_log_probabilities < P >>,
+                  "not a finite_policy: no pulls_back_all_log_probabilities: pullback(context, cotangents, gradient)");
+}
 // ---- reward
 
 /// `score(context, action)`: the higher the better.
@@ -94,6 +110,12 @@ concept compares_actions =
 /// Scores an action, or compares two.
 template <class R>
 concept reward = scores_actions<R> || compares_actions<R>;
+
+/// Compiles for a reward that `scores_actions`; otherwise the error says so.
+template <class R>
+constexpr void require_scoring_reward() {
+    static_assert(satisfied<scores_actions<R>>, "not a reward that scores_actions: score(context, action)");
+}
 
 // ---- what is computed from samples: row kernels, asked about the rows that they are to be given
 

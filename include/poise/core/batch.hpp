@@ -200,17 +200,19 @@ constexpr auto generated_rows(std::size_t rows, std::size_t length, F f) {
 /// value per row. Specialised in interop/ for other libraries' objects.
 template <class Object>
 struct batch_view {
-    static constexpr decltype(auto) view(auto& object) {
-        if constexpr (std::ranges::contiguous_range<Object>) {
-            return per_row(object);
-        } else {
-            static_assert(batch_of_rows<Object>,
-                          "for_each_row takes objects that satisfy batch_of_rows: see rows_of, interleaved_rows_of, "
-                          "per_row, shared_row, and poise/interop/ for Eigen, xtensor and Thrust");
+    static constexpr decltype(auto) view(auto& object)
+        requires(std::ranges::contiguous_range<Object> || batch_of_rows<Object>)
+    {
+        if constexpr (batch_of_rows<Object>)
             return (object);
-        }
+        else
+            return per_row(object);
     }
 };
+
+/// What for_each_row takes.
+template <class Object>
+concept seen_as_batch = requires(Object& object) { batch_view<std::remove_cvref_t<Object>>::view(object); };
 
 /// The batch that an object is, or is seen as.
 template <class Object>

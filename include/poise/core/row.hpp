@@ -140,4 +140,9 @@ concept rows_of_equal_length =
     ((std::remove_cvref_t<Rows>::extent == dynamic || std::remove_cvref_t<Rows>::extent == common_extent<Rows...>) &&
      ...);
 
+/// The value of a concept, for a static_assert whose message says all: a concept itself would be explained clause by
+/// clause.
+template <bool Holds>
+inline constexpr bool satisfied = Holds;
+
 } // namespace poise

@@ -64,7 +64,7 @@ struct row_scans {
 /// out_k = in_0 op in_1 op … op in_k, for an associative op. `out` may be `in`.
 template <writable_row Out, class Op, row_of_reals In>
 constexpr void scan(Out out, Op op, In in) {
-    static_assert(rows_of_equal_length<Out, In>, "scan needs rows_of_equal_length: static lengths differ");
+    static_assert(satisfied<rows_of_equal_length<Out, In>>, "scan needs rows_of_equal_length: static lengths differ");
     detail::row_scans<Out, In>::scan(out, op, in);
 }
 
@@ -78,7 +78,7 @@ constexpr void cumulative_sum(Out out, In in) {
 /// rows.
 template <writable_row Out, row_of_reals Factor, row_of_reals In>
 constexpr void linear_recurrence(Out out, Factor factor, In in) {
-    static_assert(rows_of_equal_length<Out, Factor, In>,
+    static_assert(satisfied<rows_of_equal_length<Out, Factor, In>>,
                   "linear_recurrence needs rows_of_equal_length: static lengths differ");
     detail::row_scans<Out, Factor, In>::linear_recurrence(out, factor, in);
 }
@@ -87,7 +87,7 @@ constexpr void linear_recurrence(Out out, Factor factor, In in) {
 /// `out` may be `in`.
 template <writable_row Out, row_of_reals In>
 constexpr void cumulative_log_sum_exp(Out out, In in) {
-    static_assert(rows_of_equal_length<Out, In>,
+    static_assert(satisfied<rows_of_equal_length<Out, In>>,
                   "cumulative_log_sum_exp needs rows_of_equal_length: static lengths differ");
     detail::row_scans<Out, In>::cumulative_log_sum_exp(out, in);
 }

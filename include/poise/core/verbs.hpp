@@ -96,7 +96,7 @@ struct row_verbs {
 /// map(out, f, in...): out_k = f(in_k...) for every k. `out` may be one of the inputs.
 template <writable_row Out, class F, row_of_reals... In>
 constexpr void map(Out out, F const& f, In... in) {
-    static_assert(rows_of_equal_length<Out, In...>, "map needs rows_of_equal_length: static lengths differ");
+    static_assert(satisfied<rows_of_equal_length<Out, In...>>, "map needs rows_of_equal_length: static lengths differ");
     detail::row_verbs<Out, In...>::map(out, f, in...);
 }
 
@@ -104,7 +104,7 @@ constexpr void map(Out out, F const& f, In... in) {
 template <class Op, class F, row_of_reals... In>
     requires(!row_of_reals<F>)
 constexpr auto reduce(Op op, F const& f, In... in) {
-    static_assert(rows_of_equal_length<In...>, "reduce needs rows_of_equal_length: static lengths differ");
+    static_assert(satisfied<rows_of_equal_length<In...>>, "reduce needs rows_of_equal_length: static lengths differ");
     return detail::row_verbs<In...>::template reduce<detail::mapped<F, In...>>(op, f, in...);
 }
 

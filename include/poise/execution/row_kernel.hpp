@@ -134,10 +134,17 @@ template <class Execution, class Kernel, std::size_t... I, class... Batches>
 constexpr void tell_inputs(Execution const& execution, Kernel const& kernel, std::index_sequence<I...> all,
                            Batches const&... batches) {
     using T = scalar_of_batches<Batches...>;
-    static_assert(row_kernel<Kernel, sequential_row<T, Batches>...>,
-                  "for_each_row: the kernel does not satisfy row_kernel for these rows (number of arguments, "
-                  "row_of_reals inputs, writable_row outputs)");
-    run_batches(execution, kernel, as_argument<is_input_argument<Kernel, I, Batches...>(all)>(batches)...);
+    if constexpr (row_kernel<Kernel, sequential_row<T, Batches>...>) {
+        run_batches(execution, kernel, as_argument<is_input_argument<Kernel, I, Batches...>(all)>(batches)...);
+    } else {
+        constexpr auto writes_to_read_only = row_kernel<Kernel, row<T, Batches::extent>...>;
+        static_assert(!writes_to_read_only,
+                      "for_each_row: the kernel does not satisfy row_kernel for these batches: what "
+                      "it takes as a writable_row is read-only (a batch of const)");
+        static_assert(writes_to_read_only,
+                      "for_each_row: the kernel does not satisfy row_kernel for these batches: it "
+                      "does not take this number of arguments, each a row_of_reals or writable_row");
+    }
 }
 
 } // namespace detail
@@ -149,7 +156,12 @@ constexpr void tell_inputs(Execution const& execution, Kernel const& kernel, std
 /// twice.
 template <class Execution, class Kernel, class... Objects>
 constexpr void for_each_row(Execution const& execution, Kernel const& kernel, Objects&&... objects) {
-    detail::tell_inputs(execution, kernel, std::index_sequence_for<Objects...>{}, as_batch(objects)...);
+    constexpr auto all_batches = (seen_as_batch<Objects> && ...);
+    static_assert(all_batches,
+                  "for_each_row takes objects that satisfy batch_of_rows: see rows_of, interleaved_rows_of, "
+                  "per_row, shared_row, and poise/interop/ for Eigen, xtensor and Thrust");
+    if constexpr (all_batches)
+        detail::tell_inputs(execution, kernel, std::index_sequence_for<Objects...>{}, as_batch(objects)...);
 }
 
 } // namespace poise

@@ -21,7 +21,7 @@ public:
         if constexpr (Direct) {
             return view_of(&batch_(i, 0), n);
         } else {
-            if (buffer_.size() < n) buffer_.resize(n);
+            if (buffer_.size() < n) buffer_.resize(n, T(0));
             if constexpr (Batch::is_input)
                 for (std::size_t k = 0; k < n; ++k) buffer_[k] = T(batch_(i, k));
             return view_of(buffer_.data(), n);
@@ -59,7 +59,7 @@ constexpr void run_row_by_row(Kernel const& kernel, std::size_t rows, Batches co
                     return 0;
                 else {
                     auto const length = std::max({batches.length(i)...});
-                    if (memory.size() < scratch_rows * length) memory.resize(scratch_rows * length);
+                    if (memory.size() < scratch_rows * length) memory.resize(scratch_rows * length, T(0));
                     return [&]<std::size_t... S>(std::index_sequence<S...>) {
                         return std::array<Scratch, scratch_rows>{
                             Scratch(memory.data() + S * length, length, std::size_t{1})...};
