@@ -127,7 +127,8 @@ struct row_sorts {
 /// is. `scratch[0..argsort_scratch)` are rows of the same length.
 template <class Direction, writable_row Order, row_of_reals Keys, class Scratch>
 constexpr void argsort(Order order, Keys keys, Direction direction, Scratch const& scratch) {
-    static_assert(rows_of_equal_length<Order, Keys>, "argsort needs rows_of_equal_length: static lengths differ");
+    static_assert(satisfied<rows_of_equal_length<Order, Keys>>,
+                  "argsort needs rows_of_equal_length: static lengths differ");
     detail::row_sorts<Order, Keys>::argsort(order, keys, direction, scratch);
 }
 
