@@ -30,36 +30,38 @@ struct row_scans<Rows...> {
     }
 
     // greatest_k = max of the prefix; total_k = total_{k-1} e^{greatest_{k-1} - greatest_k} + e^{in_k - greatest_k}.
+    // Only the maximum and the multiply-add go element by element.
     template <class Out, class In>
     static void cumulative_log_sum_exp(Out out, In in) {
         using T = value_of<Out>;
         using pack = lanes<T>;
         constexpr auto chunk = std::size_t{32} * pack::size;
-        auto shift = std::array<T, chunk + 1>{};
+        auto greatest = std::array<T, chunk + 1>{};
         auto term = std::array<T, chunk>{}, decay = std::array<T, chunk>{};
         auto const n = common_size(out, in);
-        auto greatest = -math::infinity<T>;
+        auto so_far = -math::infinity<T>;
         auto total = T(0);
         for (std::size_t first = 0; first < n; first += chunk) {
             auto const count = std::min(chunk, n - first);
-            shift[0] = exponent_shift(greatest);
+            greatest[0] = so_far;
             for (std::size_t k = 0; k < count; ++k) {
                 term[k] = in[first + k];
-                greatest = math::max(greatest, term[k]);
-                shift[k + 1] = exponent_shift(greatest);
+                so_far = so_far > term[k] ? so_far : term[k]; // a NaN need not stay here: it stays in the total
+                greatest[k + 1] = so_far;
             }
             for (std::size_t k = 0; k < count; k += pack::size) {
-                auto const here = pack::load(&shift[k + 1]);
+                auto const before = pack::load(&greatest[k]);
+                auto const here = exponent_shift(pack::load(&greatest[k + 1]));
                 math::exp(pack::load(&term[k]) - here).store(&term[k]);
-                math::exp(pack::load(&shift[k]) - here).store(&decay[k]);
+                // From an infinite maximum on there is nothing to rescale: the total is 0, or infinite for good.
+                math::exp(math::select(math::isinf(before), pack(T(0)), before - here)).store(&decay[k]);
             }
             for (std::size_t k = 0; k < count; ++k) {
-                total =
-                    (total == T(0) ? T(0) : total * decay[k]) + term[k]; // an empty total may meet an infinite decay
+                total = total * decay[k] + term[k];
                 term[k] = total;
             }
             for (std::size_t k = 0; k < count; k += pack::size) {
-                auto const here = pack::load(&shift[k + 1]);
+                auto const here = exponent_shift(pack::load(&greatest[k + 1]));
                 (here + math::log(pack::load(&term[k]))).store(&term[k]);
             }
             for (std::size_t k = 0; k < count; ++k) out[first + k] = term[k];
@@ -86,33 +88,11 @@ struct row_sorts<Rows...> {
     template <class Direction, class Order, class Keys, class Scratch>
     static void argsort(Order order, Keys keys, Direction, Scratch const& scratch) {
         using T = value_of<Keys>;
-        using key = sort_key<T>;
-        struct [[gnu::may_alias]] item {
-            key value;
-            key index;
-        };
-        constexpr auto digit_bits = 11;
-        constexpr auto buckets = std::size_t{1} << digit_bits;
-        constexpr auto passes = (8 * sizeof(T) + digit_bits - 1) / digit_bits;
         auto const n = common_size(order, keys);
-        if (n < 64) return row_sorts<>::argsort(order, keys, Direction{}, scratch);
-        // Two scratch rows hold one array of items: they are consecutive in memory.
-        auto* from = reinterpret_cast<item*>(scratch[0].data());
-        auto* to = reinterpret_cast<item*>(scratch[2].data());
-        auto counts = std::array<std::array<std::uint32_t, buckets>, passes>{};
-        for (std::size_t k = 0; k < n; ++k) {
-            auto const value = radix_key<Direction>(T(keys[k]));
-            from[k] = item{value, static_cast<key>(k)};
-            for (std::size_t pass = 0; pass < passes; ++pass) ++counts[pass][(value >> (digit_bits * pass)) % buckets];
-        }
-        for (std::size_t pass = 0; pass < passes; ++pass) {
-            auto start = std::uint32_t{0};
-            for (auto& count : counts[pass]) start += std::exchange(count, start);
-            for (std::size_t k = 0; k < n; ++k)
-                to[counts[pass][(from[k].value >> (digit_bits * pass)) % buckets]++] = from[k];
-            std::swap(from, to);
-        }
-        for (std::size_t k = 0; k < n; ++k) order[k] = static_cast<T>(from[k].index);
+        if (n < 64)
+            row_sorts<>::argsort(order, keys, Direction{}, scratch);
+        else
+            radix_argsort<Direction, T>(n, order, keys, scratch);
     }
 
     template <class Direction, class Row>
@@ -127,6 +107,63 @@ struct row_sorts<Rows...> {
     template <class Out, class In, class Order>
     static void scatter(Out out, In in, Order order) {
         row_sorts<>::scatter(out, in, order);
+    }
+
+private:
+    template <class Key>
+    struct [[gnu::may_alias]] item {
+        Key value;
+        Key index;
+    };
+
+    // The two leading digits put almost everything in its place and an insertion sort does the rest; where it would
+    // have much to do, all digits are sorted. Every step is stable, so ties stay in the order of their indices.
+    template <class Direction, class T, class Order, class Keys, class Scratch>
+    static void radix_argsort(std::size_t n, Order order, Keys keys, Scratch const& scratch) {
+        using key = sort_key<T>;
+        constexpr auto bits = int(8 * sizeof(T)), digit_bits = 11;
+        // Two scratch rows hold one array of items: they are consecutive in memory.
+        auto* items = reinterpret_cast<item<key>*>(scratch[0].data());
+        auto* others = reinterpret_cast<item<key>*>(scratch[2].data());
+        for (std::size_t k = 0; k < n; ++k) items[k] = item<key>{radix_key<Direction>(T(keys[k])), static_cast<key>(k)};
+        auto const sort_digit = [&](int shift) {
+            order_by_digit<digit_bits>(n, items, others, shift);
+            std::swap(items, others);
+        };
+        sort_digit(bits - 2 * digit_bits);
+        sort_digit(bits - digit_bits);
+        if (!insertion_sort(n, items, 4 * n))
+            for (auto shift = 0; shift < bits; shift += digit_bits) sort_digit(shift);
+        for (std::size_t k = 0; k < n; ++k) order[k] = static_cast<T>(static_cast<std::ptrdiff_t>(items[k].index));
+    }
+
+    template <int digit_bits, class Item>
+    static void order_by_digit(std::size_t n, Item const* from, Item* to, int shift) {
+        constexpr auto buckets = std::size_t{1} << digit_bits;
+        auto const digit = [=](Item const& one) { return (one.value >> shift) % buckets; };
+        auto places = std::array<std::uint32_t, buckets>{};
+        for (std::size_t k = 0; k < n; ++k) ++places[digit(from[k])];
+        auto start = std::uint32_t{0};
+        for (auto& place : places) start += std::exchange(place, start);
+        for (std::size_t k = 0; k < n; ++k) to[places[digit(from[k])]++] = from[k];
+    }
+
+    /// False if more than `budget` items would have to move.
+    template <class Item>
+    static bool insertion_sort(std::size_t n, Item* items, std::size_t budget) {
+        for (std::size_t k = 1; k < n; ++k) {
+            auto const one = items[k];
+            auto place = k;
+            for (; place > 0 && one.value < items[place - 1].value; --place) {
+                if (budget-- == 0) {
+                    items[place] = one;
+                    return false;
+                }
+                items[place] = items[place - 1];
+            }
+            items[place] = one;
+        }
+        return true;
     }
 };
 
