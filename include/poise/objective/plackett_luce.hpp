@@ -24,30 +24,32 @@ constexpr void suffix_log_sum_exp(writable_row auto suffix, row_of_reals auto sc
 
 namespace detail {
 
-/// out_p = log sum_{k<=p} alpha_k e^{-times L_k}; a step of weight 0 adds nothing.
-constexpr void log_prefix_of_weights(writable_row auto out, row_of_reals auto weights, row_of_reals auto suffix,
-                                     double times) {
-    using T = value_of<decltype(out)>;
-    auto const scale = T(real_of<T>(times));
+/// out_p = e^{L_p - L_{p-1}}, how much is left of the sum of exponentials after a step; out_0 = 0. In (0, 1].
+template <writable_row Out, row_of_reals Suffix>
+constexpr void remaining_share(Out out, Suffix suffix) {
+    auto const n = suffix.size();
+    fill(segment(out, 0, 1), real_of<value_of<Out>>(0));
     map(
-        out,
-        [=](auto alpha, auto L) {
-            auto const none = alpha == T(0); // kept from the logarithm, whose derivative there is infinite
-            return math::select(none, T(-math::infinity<T>), math::log(math::select(none, T(1), alpha)) - scale * L);
-        },
-        weights, suffix);
-    cumulative_log_sum_exp(out, out);
+        segment(out, 1, n - 1), [](auto now, auto before) { return math::exp(now - before); },
+        segment(suffix, 1, n - 1), segment(suffix, 0, n - 1));
 }
 
 } // namespace detail
 
-/// The loss, and its gradient, of scores and weights in ranking order; O(C), and finite however far the scores lie
-/// apart. `suffix` receives L.
-template <row_of_reals Scores, row_of_reals Weights, writable_row Gradient, writable_row Suffix>
-constexpr auto ranked_plackett_luce(Scores scores, Weights weights, Gradient gradient, Suffix suffix) {
+/// The loss, and its gradient, of scores and weights in ranking order. O(C), and finite however far the scores lie
+/// apart:
+///     g_p = e^{x_p - L_p} d_p - alpha_p,  d_p = sum_{k<=p} alpha_k e^{L_p - L_k} = e^{L_p - L_{p-1}} d_{p-1} +
+///     alpha_p.
+/// `scratch` holds two rows.
+template <row_of_reals Scores, row_of_reals Weights, writable_row Gradient>
+constexpr auto ranked_plackett_luce(Scores scores, Weights weights, Gradient gradient, auto const& scratch) {
+    auto const suffix = scratch[0], share = scratch[1];
     suffix_log_sum_exp(suffix, scores);
-    detail::log_prefix_of_weights(gradient, weights, suffix, 1);
-    map(gradient, [](auto x, auto c, auto alpha) { return math::exp(x + c) - alpha; }, scores, gradient, weights);
+    detail::remaining_share(share, suffix);
+    linear_recurrence(gradient, share, weights);
+    map(
+        gradient, [](auto x, auto L, auto d, auto alpha) { return math::exp(x - L) * d - alpha; }, scores, suffix,
+        gradient, weights);
     return sum([](auto alpha, auto L, auto x) { return alpha * (L - x); }, weights, suffix, scores);
 }
 
@@ -74,15 +76,15 @@ constexpr void check_permutation(char const* function, auto const& permutation) 
 /// first to last, `weights` belong to the steps (ranking order, any numbers >= 0), scores and gradient to the items.
 /// NaN scores give NaN.
 struct plackett_luce {
-    static constexpr std::size_t scratch_rows = 3;
+    static constexpr std::size_t scratch_rows = 4;
     static constexpr std::array<char const*, 5> argument_names = {"scores", "permutation", "weights", "loss",
                                                                   "gradient"};
 
     constexpr void operator()(row_of_reals auto scores, row_of_reals auto permutation, row_of_reals auto weights,
                               writable_row auto loss, writable_row auto gradient, auto const& scratch) const {
-        auto const ranked = scratch[0], ranked_gradient = scratch[1];
+        auto const ranked = scratch[2], ranked_gradient = scratch[3];
         gather(ranked, scores, permutation);
-        loss[0] = ranked_plackett_luce(ranked, weights, ranked_gradient, scratch[2]);
+        loss[0] = ranked_plackett_luce(ranked, weights, ranked_gradient, scratch);
         scatter(gradient, ranked_gradient, permutation);
     }
 
@@ -100,6 +102,7 @@ struct plackett_luce {
                                         auto const& weights) {
         for (std::size_t i = 0; i < scores.rows(); ++i) {
             auto const n = scores.length(i);
+            require(n > 0, function, "scores", "at least one item", n);
             require(permutation.length(i) == n, function, "permutation", n, permutation.length(i));
             require(weights.length(i) == n, function, "weights", n, weights.length(i));
             for (std::size_t k = 0; k < n; ++k)
@@ -110,34 +113,38 @@ struct plackett_luce {
 };
 
 /// Kernel: the Hessian of `plackett_luce` in the scores, (scores, permutation, weights) -> C x C elements row after
-/// row, in the order of the items. With c_p = log sum_{k<=p} alpha_k e^{-L_k} and d_p = log sum_{k<=p} alpha_k e^{-2
-/// L_k},
-///     H_ij = [i = j] e^{s_i + c_i} - e^{s_i + s_j + min(d_i, d_j)},
-/// as the steps at which both i and j are left are those before the earlier of them. Positive semidefinite; H 1 = 0.
+/// row, in the order of the items. Two items at positions p <= q are both left at the steps k <= p, so
+///     H_ij = [i = j] (g_i + alpha) - e^{s_i + s_j + min(c_i, c_j)},    c_p = log sum_{k<=p} alpha_k e^{-2 L_k},
+/// where c grows with the position. Positive semidefinite; H 1 = 0.
 struct plackett_luce_hessian {
-    static constexpr std::size_t scratch_rows = 5;
+    static constexpr std::size_t scratch_rows = 6;
     static constexpr std::array<char const*, 4> argument_names = {"scores", "permutation", "weights", "hessian"};
 
     constexpr void operator()(row_of_reals auto scores, row_of_reals auto permutation, row_of_reals auto weights,
                               writable_row auto hessian, auto const& scratch) const {
+        using T = value_of<decltype(scores)>;
         auto const work = [&](std::size_t i) { return matrix_row(scratch[i], 0, scores); };
-        auto const suffix = work(0), ranked = work(1), chosen = work(2), both_left = work(3);
+        auto const suffix = work(0), share = work(1), ranked = work(2), sums = work(3), chosen = work(4),
+                   both = work(5);
         gather(ranked, scores, permutation);
         suffix_log_sum_exp(suffix, ranked);
-        detail::log_prefix_of_weights(ranked, weights, suffix, 1);
-        scatter(chosen, ranked, permutation);
-        detail::log_prefix_of_weights(ranked, weights, suffix, 2);
-        scatter(both_left, ranked, permutation);
-        using T = value_of<decltype(scores)>;
+        detail::remaining_share(share, suffix);
+        linear_recurrence(sums, share, weights);
+        map(sums, [](auto x, auto L, auto d) { return math::exp(x - L) * d; }, ranked, suffix, sums);
+        scatter(chosen, sums, permutation);
+        map(share, [](auto r) { return r * r; }, share);
+        linear_recurrence(sums, share, weights);
+        map(sums, [](auto L, auto d) { return math::log(d) - T(2) * L; }, suffix, sums);
+        scatter(both, sums, permutation);
         for (std::size_t i = 0; i < scores.size(); ++i) {
-            auto const score = T(scores[i]), probability = math::exp(score + T(chosen[i])), d = T(both_left[i]);
+            auto const score = T(scores[i]), probability = T(chosen[i]), c = T(both[i]);
             auto const diagonal = real_of<T>(i);
             map(
                 matrix_row(hessian, i, scores),
-                [=](auto s, auto e, auto j) {
-                    return math::select(j == diagonal, probability, T(0)) - math::exp(score + s + math::min(d, e));
+                [=](auto s, auto other, auto j) {
+                    return math::select(j == diagonal, probability, T(0)) - math::exp(score + s + math::min(c, other));
                 },
-                scores, both_left, indices_of(scores));
+                scores, both, indices_of(scores));
         }
     }
 

@@ -48,11 +48,11 @@ struct plackett_luce_distillation {
                               writable_row auto loss, writable_row auto gradient, writable_row auto permutation,
                               writable_row auto alpha, auto const& scratch) const {
         teacher_optimal_order(permutation, teacher, label, scratch);
-        auto const ranked_student = scratch[0], ranked_teacher = scratch[1], ranked_gradient = scratch[2];
+        auto const ranked_student = scratch[2], ranked_gradient = scratch[3], ranked_teacher = scratch[4];
         gather(ranked_student, student, permutation);
         gather(ranked_teacher, teacher, permutation);
         weights(ranked_teacher, alpha);
-        loss[0] = ranked_plackett_luce(ranked_student, alpha, ranked_gradient, scratch[3]);
+        loss[0] = ranked_plackett_luce(ranked_student, alpha, ranked_gradient, scratch);
         scatter(gradient, ranked_gradient, permutation);
     }
 
