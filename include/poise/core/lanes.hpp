@@ -56,7 +56,8 @@ public:
     lanes& operator/=(lanes b) { return *this = *this / b; }
 
     friend lane_mask<T> operator==(lanes a, lanes b) { return a.pack_ == b.pack_; }
-    friend lane_mask<T> operator!=(lanes a, lanes b) { return a.pack_ != b.pack_; }
+    // Not the pack's own !=, which for AVX is false where either is NaN (xsimd 8.1).
+    friend lane_mask<T> operator!=(lanes a, lanes b) { return ~(a.pack_ == b.pack_); }
     friend lane_mask<T> operator<(lanes a, lanes b) { return a.pack_ < b.pack_; }
     friend lane_mask<T> operator<=(lanes a, lanes b) { return a.pack_ <= b.pack_; }
     friend lane_mask<T> operator>(lanes a, lanes b) { return a.pack_ > b.pack_; }
@@ -153,7 +154,7 @@ struct scalar_traits<lanes<T>> {
     static V log_gamma(V x) { return math::detail::log_gamma(x); }
 
 private:
-    static V keep_nan(V a, V other) { return select(a != a, a, other); }
+    static V keep_nan(V a, V other) { return select(mask(xsimd::isnan(a.native())), a, other); }
 };
 
 } // namespace poise
