@@ -255,7 +255,7 @@ struct x_log_y_function {
     constexpr auto operator()(A a, B b) const {
         using T = common_scalar<A, B>;
         auto const x = T(a);
-        return math::select(x == T(0), T(0), x * math::log(T(b)));
+        return x * math::log(math::select(x == T(0), T(1), T(b))); // 0 * -inf is no constant expression
     }
 };
 
