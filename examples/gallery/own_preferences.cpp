@@ -20,7 +20,7 @@ using namespace poise;
 using matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr auto weak_regularization = 0.01;
-constexpr auto newton_limit = std::size_t{1000}; // a Newton step costs n^3
+constexpr auto newton_limit = std::size_t{500}; // a Newton step costs n^3
 
 /// max_i P(i > policy) - 1/2: what an opponent who knows the policy gains.
 double exploitability(matrix const& preferences, Eigen::VectorXd const& policy) {
