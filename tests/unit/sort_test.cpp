@@ -1,0 +1,123 @@
+#include "everywhere.hpp"
+
+#include "poise/core/packed_scan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace {
+
+using namespace poise;
+using everywhere::infinity;
+using everywhere::nan;
+using everywhere::table;
+
+template <class Direction>
+struct ordering {
+    static constexpr std::size_t scratch_rows = argsort_scratch;
+    constexpr void operator()(row_of_reals auto keys, writable_row auto order, writable_row auto gathered,
+                              writable_row auto scattered_back, auto const& scratch) const {
+        argsort(order, keys, Direction{}, scratch);
+        gather(gathered, keys, order);
+        scatter(scattered_back, gathered, order);
+    }
+};
+
+template <class Direction>
+struct sorting {
+    constexpr void operator()(row_of_reals auto keys, writable_row auto sorted) const {
+        copy(sorted, keys);
+        sort(sorted, Direction{});
+    }
+};
+
+template <class Direction>
+std::vector<std::size_t> stable_order(std::vector<double> const& keys) {
+    auto order = std::vector<std::size_t>(keys.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return Direction::before(keys[a], keys[b]); });
+    return order;
+}
+
+template <class T, class Layout, class Direction>
+void check_order(table const& keys) {
+    auto const stored = everywhere::stored<T, Layout>(keys);
+    everywhere::in_every_execution([&](auto execution, std::string const& name) {
+        auto order = everywhere::stored<T, Layout>(keys.rows, keys.length);
+        auto gathered = order, back = order, sorted = order;
+        for_each_row(execution, ordering<Direction>{}, stored.input(), order.output(), gathered.output(),
+                     back.output());
+        if (keys.length <= 65) for_each_row(execution, sorting<Direction>{}, stored.input(), sorted.output());
+        auto wrong_order = std::size_t{0}, wrong_values = std::size_t{0};
+        for (std::size_t i = 0; i < keys.rows; ++i) {
+            auto const expected = stable_order<Direction>(keys.row(i));
+            for (std::size_t k = 0; k < keys.length; ++k) {
+                wrong_order += order(i, k) != static_cast<double>(expected[k]);
+                wrong_values += gathered(i, k) != keys(i, expected[k]);
+                wrong_values += back(i, k) != keys(i, k);
+                wrong_values += keys.length <= 65 && sorted(i, k) != keys(i, expected[k]);
+            }
+        }
+        CAPTURE(name);
+        CAPTURE(keys.length);
+        CHECK(wrong_order == 0);
+        CHECK(wrong_values == 0);
+    });
+}
+
+template <class T, class Layout>
+void check_all_orders() {
+    for (auto const rows : everywhere::row_counts)
+        for (auto const length : everywhere::lengths) {
+            auto keys = everywhere::random_table(rows, length, 11 + length);
+            check_order<T, Layout, ascending>(keys);
+            check_order<T, Layout, descending>(keys);
+            for (auto& key : keys.values) key = std::round(key); // many ties
+            check_order<T, Layout, ascending>(keys);
+            check_order<T, Layout, descending>(keys);
+        }
+}
+
+TEST_CASE("argsort is the stable order, gather and scatter follow it") {
+    SUBCASE("double, row-contiguous") { check_all_orders<double, row_contiguous>(); }
+    SUBCASE("double, interleaved") { check_all_orders<double, interleaved>(); }
+    SUBCASE("float, row-contiguous") { check_all_orders<float, row_contiguous>(); }
+}
+
+TEST_CASE_TEMPLATE("zeros of both signs are equal, infinities at the ends", T, double, float) {
+    for (std::size_t const length : {6, 66, 200}) {
+        auto keys = table{2, length};
+        for (std::size_t k = 0; k < length; ++k) {
+            keys(0, k) = k % 3 == 0 ? 0.0 : k % 3 == 1 ? -0.0 : 1.0;
+            keys(1, k) = k % 4 == 0 ? infinity : k % 4 == 1 ? -infinity : k % 4 == 2 ? -1.0 : 0.0;
+        }
+        check_order<T, row_contiguous, ascending>(keys);
+        check_order<T, row_contiguous, descending>(keys);
+    }
+}
+
+TEST_CASE_TEMPLATE("with NaN among the keys the order is still a permutation", T, double, float) {
+    for (std::size_t const length : {2, 9, 65, 200}) {
+        auto keys = everywhere::random_table(7, length, 13);
+        for (std::size_t i = 0; i < 7; ++i)
+            for (std::size_t k = i; k < length; k += i + 1) keys(i, k) = nan;
+        auto const stored = everywhere::stored<T, row_contiguous>(keys);
+        everywhere::in_every_execution([&](auto execution, std::string const& name) {
+            auto order = everywhere::stored<T, row_contiguous>(7, length);
+            auto gathered = order, back = order;
+            for_each_row(execution, ordering<descending>{}, stored.input(), order.output(), gathered.output(),
+                         back.output());
+            CAPTURE(name);
+            CAPTURE(length);
+            for (std::size_t i = 0; i < 7; ++i) {
+                auto seen = std::vector<int>(length, 0);
+                for (std::size_t k = 0; k < length; ++k) ++seen.at(static_cast<std::size_t>(order(i, k)));
+                CHECK(std::all_of(seen.begin(), seen.end(), [](int count) { return count == 1; }));
+            }
+        });
+    }
+}
+
+} // namespace
