@@ -150,7 +150,7 @@ public:
         std::fill(gradient_.begin(), gradient_.end(), T(0));
         network_.pullback(tape_, rows_of(std::as_const(logit_gradient_).data(), objective_.samples(), Network::outputs),
                           row<T>(gradient_));
-        descent_.step(network_.parameters(), row<T const>(gradient_));
+        descent_.step(row<T>(network_.parameters().data(), gradient_.size()), row<T const>(gradient_));
         return value_;
     }
 
