@@ -4,7 +4,7 @@ set(source ${CMAKE_CURRENT_LIST_DIR}/${way})
 set(binary ${build}/consumer/${way})
 set(prefix ${build}/consumer/prefix)
 file(REMOVE_RECURSE ${binary})
-if(way STREQUAL installed)
+if(way STREQUAL "installed")
     file(REMOVE_RECURSE ${prefix})
     execute_process(COMMAND ${CMAKE_COMMAND} --install ${build} --prefix ${prefix}
         OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
@@ -19,7 +19,7 @@ function(build_and_run)
         COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
-if(way STREQUAL installed)
+if(way STREQUAL "installed")
     # Who uses only poise::poise needs neither TBB nor Thrust nor xtensor nor the CUDA Toolkit.
     build_and_run(-D parallel=OFF -D CMAKE_DISABLE_FIND_PACKAGE_TBB=ON -D CMAKE_DISABLE_FIND_PACKAGE_OpenMP=ON
         -D CMAKE_DISABLE_FIND_PACKAGE_CUDAToolkit=ON -D CMAKE_DISABLE_FIND_PACKAGE_xtensor=ON)
