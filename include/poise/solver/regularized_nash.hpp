@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 /// The Nash equilibrium of the KL-regularised preference game to machine precision (slug nash-md): the reference
 /// against which iterates are measured. Host only.
@@ -86,9 +85,9 @@ auto regularized_nash(Eigen::MatrixBase<Preferences> const& preferences, Eigen::
     require_domain(regularization > 0 && std::isfinite(regularization), name, "regularization", "tau > 0",
                    regularization);
 
-    auto support = std::vector<Eigen::Index>{};
-    for (Eigen::Index k = 0; k < n; ++k)
-        if (reference(k) > 0) support.push_back(k);
+    auto support = Eigen::VectorX<Eigen::Index>((reference.array() > 0).count());
+    for (Eigen::Index k = 0, next = 0; k < n; ++k)
+        if (reference(k) > 0) support(next++) = k;
     auto newton = detail::regularized_nash_newton(preferences(support, support).template cast<double>(),
                                                   reference(support).template cast<double>());
     auto tau = std::max(regularization, 1.0);
