@@ -89,7 +89,7 @@ struct max_function {
         if constexpr (requires { scalar_traits<T>::max(x, y); })
             return scalar_traits<T>::max(x, y);
         else
-            return select_function{}((x >= y) | (x != x), x, y);
+            return select_function{}(x >= y, x, select_function{}(x != x, x, y));
     }
 };
 
@@ -102,7 +102,7 @@ struct min_function {
         if constexpr (requires { scalar_traits<T>::min(x, y); })
             return scalar_traits<T>::min(x, y);
         else
-            return select_function{}((x <= y) | (x != x), x, y);
+            return select_function{}(x <= y, x, select_function{}(x != x, x, y));
     }
 };
 
@@ -177,7 +177,7 @@ struct isfinite_function {
 struct isinf_function {
     template <scalar T>
     constexpr mask_of<T> operator()(T x) const {
-        return (x == T(infinity<T>)) | (x == T(-infinity<T>));
+        return math::abs(x) == T(infinity<T>);
     }
 };
 
