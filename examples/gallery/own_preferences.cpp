@@ -10,6 +10,7 @@
 #include <bit>
 #include <numeric>
 #include <ostream>
+#include <tuple>
 
 /// `--preflib FILE`: the Nash equilibrium of the pairwise preferences of a PrefLib file, and how intransitive they are.
 namespace gallery {
@@ -109,9 +110,8 @@ int solve_preference_file(preflib_profile const& profile, std::ostream& out) {
                        profile.title.empty() ? profile.file.filename().string() : profile.title, n, profile.voters());
     auto order = std::vector<Eigen::Index>(pairs.size);
     std::iota(order.begin(), order.end(), Eigen::Index{0});
-    std::stable_sort(order.begin(), order.end(), [&](auto i, auto j) {
-        return found.regularized(i) != found.regularized(j) ? found.regularized(i) > found.regularized(j)
-                                                            : borda(i) > borda(j);
+    std::sort(order.begin(), order.end(), [&](auto i, auto j) {
+        return std::tuple(-found.regularized(i), -borda(i), i) < std::tuple(-found.regularized(j), -borda(j), j);
     });
     auto const limited = found.limit.size() > 0;
     out << fmt::format("  Nash {:>10}  {:>8}  {:>8}\n", fmt::format("tau = {}", weak_regularization),
