@@ -1,0 +1,95 @@
+#pragma once
+
+#include "poise/random/address.hpp"
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace poise::random {
+
+/// What a real-valued draw may be: `float`, `double`, or a pack of them such as `lanes<float>`, whose lane i is the
+/// draw of replica + i. So a solver written over its scalar runs its replicas in lanes on the same numbers.
+template <class T>
+concept lane_pack = !std::is_arithmetic_v<T> && requires(T pack) {
+    { T::size } -> std::convertible_to<std::size_t>;
+    requires std::floating_point<std::remove_cvref_t<decltype(pack[0])>>;
+    T::load(static_cast<std::remove_cvref_t<decltype(pack[0])> const*>(nullptr));
+};
+
+template <class T>
+concept drawable = std::floating_point<T> || lane_pack<T>;
+
+namespace detail {
+
+template <class T>
+struct real_of_drawable {
+    using type = T;
+};
+template <lane_pack T>
+struct real_of_drawable<T> {
+    using type = std::remove_cvref_t<decltype(std::declval<T>()[0])>;
+};
+template <class T>
+using real_of = typename real_of_drawable<std::remove_cvref_t<T>>::type;
+
+template <class T>
+constexpr auto lane(T const& value, std::size_t i) {
+    if constexpr (lane_pack<T>)
+        return value[i];
+    else
+        return value;
+}
+
+template <class T>
+inline constexpr std::size_t lane_count = 1;
+template <lane_pack T>
+inline constexpr std::size_t lane_count<T> = T::size;
+
+// value(i) for each lane i as a T.
+template <drawable T, class Value>
+constexpr T assemble(Value const& value) {
+    if constexpr (lane_pack<T>) {
+        auto values = std::array<real_of<T>, T::size>{};
+        for (std::size_t i = 0; i < T::size; ++i) values[i] = static_cast<real_of<T>>(value(i));
+        return T::load(values.data());
+    } else {
+        return static_cast<T>(value(std::size_t{0}));
+    }
+}
+
+constexpr address replica_of_lane(address where, std::size_t i) {
+    where.replica += static_cast<std::uint32_t>(i);
+    return where;
+}
+
+// The elements of a row that belong to lane i.
+template <class Row>
+struct lane_of_row {
+    Row const& row;
+    std::size_t i;
+    constexpr std::size_t size() const { return static_cast<std::size_t>(row.size()); }
+    constexpr auto operator[](std::size_t k) const { return lane(row[k], i); }
+};
+template <class Row>
+lane_of_row(Row const&, std::size_t) -> lane_of_row<Row>;
+
+template <class Row>
+using element_of = std::remove_cvref_t<decltype(std::declval<Row const&>()[std::size_t{0}])>;
+
+} // namespace detail
+
+/// out_k = draw(address with index + k), for example `fill(where, row, [](auto a) { return normal<float>(a); })`.
+template <class Row, class Draw>
+constexpr void fill(address where, Row&& out, Draw const& draw) {
+    auto const n = static_cast<std::size_t>(out.size());
+    for (std::size_t k = 0; k < n; ++k) {
+        out[k] = draw(where);
+        ++where.index;
+    }
+}
+
+} // namespace poise::random
