@@ -28,7 +28,7 @@ target_compile_options(poise_own_flags INTERFACE
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${POISE_WERROR}>>:-Werror>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${POISE_NATIVE}>>:-march=native>")
-if(POISE_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+if(POISE_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     set(poise_precompiled_header_options -fpch-preprocess) # or ccache cannot see into the precompiled header
 elseif(POISE_CCACHE AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
     set(poise_precompiled_header_options "SHELL:-Xclang -fno-pch-timestamp")
