@@ -42,7 +42,7 @@ public:
                 for (std::size_t i = 0; i < train.rows(); ++i) column[i] = train.at(i, f);
             auto const spread = deviation_of(column);
             centre_[f] = mean_of(column);
-            scale_[f] = spread > 0 ? 1 / spread : 0;
+            scale_[f] = spread > 0 ? 1 / spread : (f < train.features ? 0 : 1);
         }
     }
     table operator()(table data) const {

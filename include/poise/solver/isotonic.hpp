@@ -22,17 +22,27 @@ struct equal_weights {
 
 namespace detail {
 
+/// Blocks whose means differ by no more than the rounding of means of m values are one block: which of them are equal
+/// must not depend on the order of summation, on the execution or on the precision, for the pullback depends on it.
+template <row_of_reals Values>
+constexpr auto block_tolerance(Values z) {
+    using T = value_of<Values>;
+    auto const size = [](auto x) { return math::select(math::isinf(x), real_of<T>(0), math::abs(x)); };
+    return maximum(size, z) * T(real_of<T>(2 * z.size()) * math::epsilon<T>);
+}
+
 /// A stack of blocks (value, weight, first index), kept in three scratch rows; a block is merged into the one before it
-/// while its value is not larger. Linear time. For scalars whose comparisons are plain booleans.
+/// while its mean is not larger. Linear time. For scalars whose comparisons are plain booleans.
 template <class Values, class Weights, class Fit>
 constexpr void pool_adjacent_violators(Values z, Weights w, Fit fit, auto const& scratch) {
     using T = value_of<Fit>;
     auto const m = z.size();
     auto const value = scratch[0], weight = scratch[1], first = scratch[2];
+    auto const tolerance = T(block_tolerance(z));
     auto blocks = std::size_t{0};
     for (std::size_t k = 0; k < m; ++k) {
         auto top = T(z[k]), top_weight = T(w[k]), start = T(real_of<T>(k));
-        while (blocks > 0 && !(top > T(value[blocks - 1]))) {
+        while (blocks > 0 && !(top > T(value[blocks - 1]) + tolerance)) {
             --blocks;
             auto const below_weight = T(weight[blocks]), together = below_weight + top_weight;
             top = (T(value[blocks]) * below_weight + top * top_weight) / together;
@@ -74,17 +84,6 @@ constexpr void max_min_of_means(Values z, Weights w, Fit fit, auto const& scratc
     }
 }
 
-/// What two fitted values of one block may differ by: 0 on the stack of blocks, where they are one number, else the
-/// rounding of means of m values.
-template <class Values>
-constexpr auto block_tolerance(Values z) {
-    using T = value_of<Values>;
-    if constexpr (std::same_as<mask_of<T>, bool>)
-        return T(0);
-    else
-        return maximum([](auto x) { return math::abs(x); }, z) * T(real_of<T>(2 * z.size()) * math::epsilon<T>);
-}
-
 } // namespace detail
 
 /// fit = the isotonic regression of `z` with weights `w` > 0; `scratch` holds 3 rows. In SIMD packs by the max-min
@@ -98,7 +97,7 @@ constexpr void isotonic_fit(Values z, Weights w, Fit fit, auto const& scratch) {
 }
 
 /// The transposed Jacobian of the fit applied to a cotangent: out_k = w_k / sum_B w * sum_B g for k in block B, the
-/// blocks being the runs of equal fitted values. `out` must not be `cotangent`.
+/// blocks being the runs of equal fitted values (equal up to the rounding of means). `out` must not be `cotangent`.
 template <row_of_reals Values, row_of_reals Weights, row_of_reals Fit, row_of_reals Cotangent, writable_row Out>
 constexpr void isotonic_pullback(Values z, Weights w, Fit fit, Cotangent cotangent, Out out, auto const& scratch) {
     using T = value_of<Out>;
