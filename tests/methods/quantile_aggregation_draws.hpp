@@ -12,8 +12,8 @@
 #include <array>
 #include <vector>
 
-/// Random rows for the property tests of quantile aggregation: an arbitrary seed gives everything, so a failure is told by one
-/// number.
+/// Random rows for the property tests of quantile aggregation: an arbitrary seed gives everything, so a failure is told
+/// by one number.
 namespace quantile_aggregation_test {
 
 using namespace poise;
@@ -25,7 +25,8 @@ void for_all_seeds(char const* what, Property property) {
 }
 
 inline std::size_t integer(std::uint64_t seed, std::size_t stream, std::size_t low, std::size_t high) {
-    return low + random::uniform_integer(random::address{seed, 1, static_cast<std::uint32_t>(stream), 0}, high - low + 1);
+    return low +
+           random::uniform_integer(random::address{seed, 1, static_cast<std::uint32_t>(stream), 0}, high - low + 1);
 }
 inline double unit(std::uint64_t seed, std::size_t stream, std::size_t k = 0) {
     return random::uniform<double>(random::generator{seed, 2}.at(stream, k));
@@ -50,7 +51,8 @@ inline std::vector<double> ascending_levels(std::uint64_t seed, std::size_t m) {
 inline std::vector<double> symmetric_levels(std::uint64_t seed, std::size_t m) {
     auto levels = ascending_levels(seed, m);
     for (std::size_t k = 0; k < m / 2; ++k) levels[m - 1 - k] = 1 - (levels[k] *= 0.5 / levels[m / 2]);
-    if (m % 2 == 1) levels[m / 2] = 0.5;
+    if (m % 2 == 1)
+        levels[m / 2] = 0.5;
     else
         for (std::size_t k = 0; k < m / 2; ++k) levels[m - 1 - k] = 1 - (levels[k] *= 0.9);
     return levels;
@@ -68,10 +70,13 @@ auto one(std::vector<T>& values) {
 inline double dot(std::vector<double> const& a, std::vector<double> const& b) {
     return weighted_sum(row<double const>(a), row<double const>(b));
 }
-inline double near(double a, double b, double tolerance = 1e-9) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); }
+inline double near(double a, double b, double tolerance = 1e-9) {
+    return std::abs(a - b) <= tolerance * (1 + std::abs(b));
+}
 
 /// Values with the derivative direction beside them.
-inline std::vector<dual<double>> along_direction(std::vector<double> const& values, std::vector<double> const& direction) {
+inline std::vector<dual<double>> along_direction(std::vector<double> const& values,
+                                                 std::vector<double> const& direction) {
     auto result = std::vector<dual<double>>(values.size());
     for (std::size_t k = 0; k < values.size(); ++k) result[k] = {values[k], direction[k]};
     return result;

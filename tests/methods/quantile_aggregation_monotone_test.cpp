@@ -19,7 +19,8 @@ std::vector<double> applied(Operator op, std::vector<double> const& z) {
 }
 std::vector<double> isotonic(std::vector<double> const& z, std::vector<double> const& weights) {
     auto fit = z, pullback = z;
-    for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(weights), one(z), one(fit), one(pullback));
+    for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(weights), one(z), one(fit),
+                 one(pullback));
     return fit;
 }
 double pinball_sum(double y, std::vector<double> const& q, std::vector<double> const& levels,
@@ -115,7 +116,8 @@ TEST_CASE("isotonic regression: idempotent, preserves the weighted mean, 1-Lipsc
     });
 }
 
-TEST_CASE("sort is 1-Lipschitz in every norm; soft sort ascends, keeps the sum, is the hard sort for small eps, the mean for large") {
+TEST_CASE("sort is 1-Lipschitz in every norm; soft sort ascends, keeps the sum, is the hard sort for small eps, the "
+          "mean for large") {
     for_all_seeds("sort, soft sort", [](std::uint64_t seed) {
         auto const m = integer(seed, 0, 1, 10);
         auto const z = normals(seed, 1, m, seed % 2 == 0), other = normals(seed, 2, m);
@@ -172,9 +174,11 @@ TEST_CASE("every pullback is the transpose of the derivative") {
         check_pullback(monotone::sweep{}, seed);
         for (auto const epsilon : {0.1, 1.0, 10.0}) check_pullback(monotone::soft_sort{epsilon}, seed);
         auto const m = integer(seed, 0, 1, 10);
-        auto const z = normals(seed, 1, m), g = normals(seed, 2, m), direction = normals(seed, 3, m), w = positive(seed, 4, m);
+        auto const z = normals(seed, 1, m), g = normals(seed, 2, m), direction = normals(seed, 3, m),
+                   w = positive(seed, 4, m);
         auto fit = z, pullback = z;
-        for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(w), one(g), one(fit), one(pullback));
+        for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(w), one(g), one(fit),
+                     one(pullback));
         auto const dual_z = along_direction(z, direction), dual_w = constants(w), dual_g = constants(g);
         auto dual_fit = dual_z, dual_pullback = dual_z;
         for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(dual_z), one(dual_w), one(dual_g),
@@ -229,14 +233,15 @@ TEST_CASE("monotone operators: the same in every execution, with and without tie
 TEST_CASE("ties merge into one block and share the cotangent") {
     auto const z = std::vector{0.3, 0.1, 0.2, 0.2}, g = std::vector{4.0, 0.0, 0.0, 0.0}, w = std::vector(4, 1.0);
     auto fit = z, pullback = z;
-    for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(w), one(g), one(fit), one(pullback));
+    for_each_row(execution::sequential{}, solver::isotonic_regression{}, one(z), one(w), one(g), one(fit),
+                 one(pullback));
     for (auto const x : pullback) CHECK(x == doctest::Approx(1.0));
 }
 
 TEST_CASE("monotone operators: edge cases and errors") {
     auto empty = std::vector<double>{};
-    CHECK_NOTHROW(for_each_row(execution::sequential{}, solver::monotonise<monotone::isotonic>{}, one(std::as_const(empty)),
-                               one(std::as_const(empty)), one(empty), one(empty)));
+    CHECK_NOTHROW(for_each_row(execution::sequential{}, solver::monotonise<monotone::isotonic>{},
+                               one(std::as_const(empty)), one(std::as_const(empty)), one(empty), one(empty)));
     CHECK_NOTHROW(for_each_row(execution::in_lanes{}, solver::monotonise<monotone::sweep>{}, one(std::as_const(empty)),
                                one(std::as_const(empty)), one(empty), one(empty)));
     CHECK_THROWS_WITH_AS(isotonic({1, 2}, {1, 0}),
@@ -244,8 +249,8 @@ TEST_CASE("monotone operators: edge cases and errors") {
     CHECK_THROWS_AS(isotonic({1, 2}, {1, -1}), domain_violation);
     CHECK_THROWS_AS(isotonic({1, std::numeric_limits<double>::quiet_NaN()}, {1, 1}), domain_violation);
     CHECK_THROWS_AS(isotonic({1, 2, 3}, {1, 1}), argument_error);
-    CHECK_THROWS_WITH_AS(applied(monotone::soft_sort{0}, {1, 2}), "soft_sort: argument 'epsilon': expected epsilon > 0, got 0",
-                         domain_violation);
+    CHECK_THROWS_WITH_AS(applied(monotone::soft_sort{0}, {1, 2}),
+                         "soft_sort: argument 'epsilon': expected epsilon > 0, got 0", domain_violation);
 }
 
 } // namespace

@@ -11,10 +11,10 @@ using namespace quantile_aggregation_test;
 namespace {
 
 double wis(double y, std::vector<double> const& q, std::vector<double> const& levels,
-                               std::vector<double>* intervals = nullptr) {
+           std::vector<double>* intervals = nullptr) {
     auto score = std::vector<double>(1), each = std::vector<double>(q.size() / 2);
-    for_each_row(execution::sequential{}, metric::weighted_interval_score{}, std::array{y}, one(q), shared_row(levels), score,
-                 one(each));
+    for_each_row(execution::sequential{}, metric::weighted_interval_score{}, std::array{y}, one(q), shared_row(levels),
+                 score, one(each));
     if (intervals) *intervals = each;
     return score[0];
 }
@@ -74,7 +74,8 @@ TEST_CASE("the Huber pinball loss is below the pinball loss by at most max(tau, 
     });
     auto const y = std::vector{0.5}, q = std::vector{0.5, 2.0}, levels = std::vector{0.3, 0.6};
     auto loss = q, slope = q, plain_loss = q, plain_slope = q;
-    for_each_row(execution::sequential{}, objective::huber_pinball{0}, y, one(q), shared_row(levels), one(loss), one(slope));
+    for_each_row(execution::sequential{}, objective::huber_pinball{0}, y, one(q), shared_row(levels), one(loss),
+                 one(slope));
     for_each_row(execution::sequential{}, objective::pinball{}, y, one(q), shared_row(levels), one(plain_loss),
                  one(plain_slope));
     CHECK(loss == plain_loss);
@@ -83,7 +84,8 @@ TEST_CASE("the Huber pinball loss is below the pinball loss by at most max(tau, 
 
 TEST_CASE("closed-form slopes of the losses are the derivatives") {
     for_all_seeds("loss derivatives", [](std::uint64_t seed) {
-        auto const tau = unit(seed, 0), y = normals(seed, 1, 1)[0], q = normals(seed, 2, 1)[0], alpha = 0.01 + 2 * unit(seed, 3);
+        auto const tau = unit(seed, 0), y = normals(seed, 1, 1)[0], q = normals(seed, 2, 1)[0],
+                   alpha = 0.01 + 2 * unit(seed, 3);
         auto const error = y - dual<double>{q, 1};
         RC_ASSERT(near(objective::pinball_slope(tau, y - q), objective::pinball_loss(tau, error).derivative));
         RC_ASSERT(near(objective::huber_pinball_slope(tau, y - q, alpha),
@@ -97,8 +99,8 @@ void check_penalty_gradient(std::uint64_t seed, std::size_t m, std::size_t eleme
     auto const margins = normals(seed, 3, elements);
     auto const dual_q = along_direction(q, direction), dual_margins = constants(margins);
     auto value = std::vector<dual<double>>(1), gradient = dual_q;
-    for_each_row(execution::sequential{}, objective::crossing_penalty<Margin>{}, one(dual_q), shared_row(dual_margins), value,
-                 one(gradient));
+    for_each_row(execution::sequential{}, objective::crossing_penalty<Margin>{}, one(dual_q), shared_row(dual_margins),
+                 value, one(gradient));
     auto const [plain, closed_form] = penalty<Margin>(q, margins);
     RC_ASSERT(near(plain, value[0].value));
     RC_ASSERT(near(dot(closed_form, direction), value[0].derivative));
@@ -165,7 +167,8 @@ TEST_CASE("scores: wrong input is refused by name") {
                          "tau_{m-1-k} = 1), got 0.9",
                          domain_violation);
     CHECK_THROWS_WITH_AS(run({nan}, {0, 1, 2}, {0.1, 0.5, 0.9}),
-                         "weighted_interval_score: argument 'targets': expected numbers, not NaN, got nan", domain_violation);
+                         "weighted_interval_score: argument 'targets': expected numbers, not NaN, got nan",
+                         domain_violation);
     CHECK_THROWS_AS(run({0.0}, {0, nan, 2}, {0.1, 0.5, 0.9}), domain_violation);
     CHECK_THROWS_AS(run({0.0}, {0, 1}, {0.1, 0.5, 0.9}), argument_error);
     auto out = std::vector<double>(1);
@@ -194,12 +197,13 @@ void check_training_gradient(std::uint64_t seed, Operator op) {
                y = normals(seed, 3, 1), margins = std::vector{0.05};
     auto const kernel = objective::quantile_training<Operator>{0.8, op};
     auto value = std::vector<double>(1), gradient = q;
-    for_each_row(execution::sequential{}, kernel, y, one(q), shared_row(levels), shared_row(margins), value, one(gradient));
+    for_each_row(execution::sequential{}, kernel, y, one(q), shared_row(levels), shared_row(margins), value,
+                 one(gradient));
     auto const dual_q = along_direction(q, direction), dual_y = constants(y), dual_levels = constants(levels),
                dual_margins = constants(margins);
     auto dual_value = std::vector<dual<double>>(1), dual_gradient = dual_q;
-    for_each_row(execution::sequential{}, kernel, dual_y, one(dual_q), shared_row(dual_levels), shared_row(dual_margins),
-                 dual_value, one(dual_gradient));
+    for_each_row(execution::sequential{}, kernel, dual_y, one(dual_q), shared_row(dual_levels),
+                 shared_row(dual_margins), dual_value, one(dual_gradient));
     RC_ASSERT(near(value[0], dual_value[0].value));
     RC_ASSERT(near(dot(gradient, direction), dual_value[0].derivative));
 }
