@@ -156,7 +156,7 @@ gallery::outcome gradient(gallery::settings const&) {
     m.push_back(stated("PG, beta = 1: KL", "1.407", 1.407, kl_of(.05, policy_gradient(.05, 1))));
     auto plot = gallery::plot{.name = "ema",
                               .title = "Nash-EMA-PG after 20000 steps",
-                              .x_label = "",
+                              .x_label = "decay of the averaged opponent",
                               .y_label = "KL(pi*, pi)",
                               .log_y = true,
                               .categories = {"0.5", "0.9", "0.99"}};
