@@ -15,57 +15,64 @@ namespace poise::matrix_product {
 
 namespace detail {
 
-template <class T, int Rows, int Columns>
-using row_major = Eigen::Matrix<T, Rows, Columns, (Columns == 1 && Rows != 1) ? Eigen::ColMajor : Eigen::RowMajor>;
+// Sizes that Eigen is told in the type: small ones, with which it unrolls; it cannot take large ones.
+constexpr int in_type(std::size_t n) { return n <= 32 ? static_cast<int>(n) : Eigen::Dynamic; }
 
+template <class T, int Rows, int Columns>
+using dense_matrix = Eigen::Matrix<T, Rows, Columns, Columns == 1 && Rows != 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+
+template <int Rows, int Columns, class T>
+auto map(T* data, std::size_t rows, std::size_t columns) {
+    using dense = dense_matrix<std::remove_const_t<T>, Rows, Columns>;
+    return Eigen::Map<std::conditional_t<std::is_const_v<T>, dense const, dense>>(data, static_cast<Eigen::Index>(rows),
+                                                                                  static_cast<Eigen::Index>(columns));
+}
 template <std::size_t Rows, std::size_t Columns, class T>
 auto matrix(T* data) {
-    using dense = row_major<std::remove_const_t<T>, int(Rows), int(Columns)>;
-    return Eigen::Map<std::conditional_t<std::is_const_v<T>, dense const, dense>>(data);
+    return map<in_type(Rows), in_type(Columns)>(data, Rows, Columns);
 }
 template <std::size_t Columns, class T>
 auto samples_of(T* data, std::size_t samples) {
-    using dense = row_major<std::remove_const_t<T>, Eigen::Dynamic, int(Columns)>;
-    return Eigen::Map<std::conditional_t<std::is_const_v<T>, dense const, dense>>(
-        data, static_cast<Eigen::Index>(samples), Eigen::Index(Columns));
+    return map<Eigen::Dynamic, in_type(Columns)>(data, samples, Columns);
 }
 
-// Samples at a time, few enough for Eigen to find its working memory on the stack.
-inline constexpr std::size_t block = 64;
-
-template <class Step>
-void in_blocks(std::size_t samples, Step const& step) {
-    for (std::size_t first = 0; first < samples; first += block) step(first, std::min(block, samples - first));
+/// c += a b, in blocks for which Eigen finds its working memory on the stack (128 KiB each for two packed blocks).
+template <class C, class A, class B>
+void add_product(C c, A const& a, B const& b) {
+    constexpr Eigen::Index block = 128;
+    auto const rows = a.rows(), columns = b.cols(), depth = a.cols();
+    if (rows <= block && columns <= block && depth <= block) {
+        c.noalias() += a * b;
+        return;
+    }
+    for (Eigen::Index i = 0; i < rows; i += block)
+        for (Eigen::Index j = 0; j < columns; j += block)
+            for (Eigen::Index k = 0; k < depth; k += block) {
+                auto const m = std::min(block, rows - i), n = std::min(block, columns - j),
+                           d = std::min(block, depth - k);
+                c.block(i, j, m, n).noalias() += a.block(i, k, m, d) * b.block(k, j, d, n);
+            }
 }
 
 template <std::size_t Inputs, std::size_t Outputs, class T>
 void affine(std::size_t samples, T const* x, T const* weights, T const* bias, T* y) {
-    auto const w = matrix<Outputs, Inputs>(weights);
-    auto const b = matrix<1, Outputs>(bias);
-    in_blocks(samples, [&](std::size_t first, std::size_t count) {
-        auto out = samples_of<Outputs>(y + first * Outputs, count);
-        out.noalias() = samples_of<Inputs>(x + first * Inputs, count) * w.transpose();
-        out.rowwise() += b;
-    });
+    auto out = samples_of<Outputs>(y, samples);
+    out.rowwise() = matrix<1, Outputs>(bias).row(0);
+    add_product(out, samples_of<Inputs>(x, samples), matrix<Outputs, Inputs>(weights).transpose());
 }
 
 template <std::size_t Inputs, std::size_t Outputs, class T>
 void add_parameter_gradient(std::size_t samples, T const* x, T const* dy, T* weights_gradient, T* bias_gradient) {
-    auto w = matrix<Outputs, Inputs>(weights_gradient);
-    auto b = matrix<1, Outputs>(bias_gradient);
-    in_blocks(samples, [&](std::size_t first, std::size_t count) {
-        auto const cotangent = samples_of<Outputs>(dy + first * Outputs, count);
-        w.noalias() += cotangent.transpose() * samples_of<Inputs>(x + first * Inputs, count);
-        b += cotangent.colwise().sum();
-    });
+    auto const cotangent = samples_of<Outputs>(dy, samples);
+    add_product(matrix<Outputs, Inputs>(weights_gradient), cotangent.transpose(), samples_of<Inputs>(x, samples));
+    matrix<1, Outputs>(bias_gradient) += cotangent.colwise().sum();
 }
 
 template <std::size_t Inputs, std::size_t Outputs, class T>
 void input_gradient(std::size_t samples, T const* dy, T const* weights, T* dx) {
-    auto const w = matrix<Outputs, Inputs>(weights);
-    in_blocks(samples, [&](std::size_t first, std::size_t count) {
-        samples_of<Inputs>(dx + first * Inputs, count).noalias() = samples_of<Outputs>(dy + first * Outputs, count) * w;
-    });
+    auto out = samples_of<Inputs>(dx, samples);
+    out.setZero();
+    add_product(out, samples_of<Outputs>(dy, samples), matrix<Outputs, Inputs>(weights));
 }
 
 } // namespace detail
