@@ -147,13 +147,24 @@ struct scalar_traits<lanes<T>> {
     static V tanh(V x) { return xsimd::tanh(x.native()); }
     static V sin(V x) { return xsimd::sin(x.native()); }
     static V cos(V x) { return xsimd::cos(x.native()); }
-    static V erf(V x) { return xsimd::erf(x.native()); }
-    static V erfc(V x) { return xsimd::erfc(x.native()); }
+    // Lane by lane: the pack's own lose up to 16 bits in the tail, and are NaN at the largest numbers (xsimd 8.1).
+    static V erf(V x) {
+        return lane_by_lane(x, [](T value) { return std::erf(value); });
+    }
+    static V erfc(V x) {
+        return lane_by_lane(x, [](T value) { return std::erfc(value); });
+    }
     static V floor(V x) { return xsimd::floor(x.native()); }
-    static V pow(V x, V y) { return xsimd::pow(x.native(), y.native()); }
+    static V pow(V x, V y) { return select(y == V(T(0)), V(T(1)), xsimd::pow(x.native(), y.native())); }
     static V log_gamma(V x) { return math::detail::log_gamma(x); }
 
 private:
+    template <class Function>
+    static V lane_by_lane(V x, Function const& function) {
+        auto values = x.to_array();
+        for (auto& value : values) value = function(value);
+        return V::load(values.data());
+    }
     static V keep_nan(V a, V other) { return select(mask(xsimd::isnan(a.native())), a, other); }
 };
 
