@@ -115,12 +115,13 @@ private:
     std::vector<T> buffer_;
 };
 
-/// How many rows of an interleaved batch lie before the first whole cache line; `otherwise` for other batches.
-template <class Batch>
+/// How many rows of an interleaved batch of T lie before the first whole cache line; `otherwise` for other batches.
+template <class T, class Batch>
 std::size_t rows_to_line(Batch const& batch, std::size_t otherwise) {
-    if constexpr (std::is_same_v<typename Batch::layout, interleaved> && Batch::in_memory) {
+    if constexpr (std::is_same_v<typename Batch::layout, interleaved> && Batch::in_memory &&
+                  std::is_same_v<typename Batch::value_type, T>) {
         auto const past = reinterpret_cast<std::uintptr_t>(batch.data()) % 64;
-        return past == 0 ? 0 : (64 - past) / sizeof(typename Batch::value_type);
+        return past == 0 ? 0 : (64 - past) / sizeof(T);
     } else {
         return otherwise;
     }
@@ -174,7 +175,7 @@ struct in_lanes {
         }(std::make_index_sequence<scratch_rows>{});
         // The first tile is cut short so that all others begin at a cache line.
         auto lead = std::size_t{0};
-        ((lead = poise::detail::rows_to_line(batches, lead)), ...);
+        ((lead = poise::detail::rows_to_line<T>(batches, lead)), ...);
         for (std::size_t first = 0, count = 0; first < rows; first += count) {
             count = std::min(first == 0 && lead > 0 ? lead : tile_rows, rows - first);
             std::apply(
