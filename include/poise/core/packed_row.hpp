@@ -34,19 +34,27 @@ public:
 namespace detail {
 
 template <class Row>
+auto load_part(Row const& row, std::size_t k, std::size_t count) {
+    if constexpr (packed_row<Row>) {
+        return row.load_part(k, count);
+    } else { // a reversed row, a column: gathered
+        using pack = lanes<value_of<Row>>;
+        auto values = std::array<value_of<Row>, pack::size>{};
+        for (std::size_t i = 0; i < pack::size; ++i) values[i] = row[k + (i < count ? i : 0)];
+        return pack::load(values.data());
+    }
+}
+template <class Real>
+auto load_part(index_row<Real> const& row, std::size_t k, std::size_t) {
+    return lanes<Real>::iota(row[k]);
+}
+
+template <class Row>
 auto load_pack(Row const& row, std::size_t k) {
     if constexpr (packed_row<Row>)
         return row.load(k);
     else
-        return lanes<value_of<Row>>::iota(row[k]); // the indices
-}
-
-template <class Row>
-auto load_part(Row const& row, std::size_t k, std::size_t count) {
-    if constexpr (packed_row<Row>)
-        return row.load_part(k, count);
-    else
-        return lanes<value_of<Row>>::iota(row[k]);
+        return load_part(row, k, lanes<value_of<Row>>::size);
 }
 
 template <class... Rows>
@@ -54,11 +62,15 @@ template <class... Rows>
 struct row_verbs<Rows...> {
     template <class F, class Out, class... In>
     static void map(Out out, F const& f, In... in) {
-        using pack = typename Out::pack;
-        auto const n = common_size(out, in...);
-        auto k = std::size_t{0};
-        for (; k + pack::size <= n; k += pack::size) out.store(k, f(load_pack(in, k)...));
-        if (k < n) out.store_part(k, n - k, f(load_part(in, k, n - k)...));
+        if constexpr (packed_row<Out>) {
+            using pack = typename Out::pack;
+            auto const n = common_size(out, in...);
+            auto k = std::size_t{0};
+            for (; k + pack::size <= n; k += pack::size) out.store(k, f(load_pack(in, k)...));
+            if (k < n) out.store_part(k, n - k, f(load_part(in, k, n - k)...));
+        } else {
+            row_verbs<>::map(out, f, in...);
+        }
     }
 
     template <class Value, class Op, class F, class... In>
