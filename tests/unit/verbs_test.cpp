@@ -1,5 +1,7 @@
 #include "everywhere.hpp"
 
+#include "poise/core/matrix_column.hpp"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -179,7 +181,7 @@ TEST_CASE_TEMPLATE("a NaN makes its own row NaN, whatever its place, and no othe
 }
 
 TEST_CASE_TEMPLATE("infinities", T, double, float) {
-    for (std::size_t const length : {2, 8, 9, 65}) {
+    for (auto const length : std::array<std::size_t, 4>{2, 8, 9, 65}) {
         auto x = everywhere::random_table(3, length, 8);
         x(0, length - 1) = infinity;
         x(1, length / 2) = -infinity;
@@ -252,6 +254,69 @@ TEST_CASE("map and fill in place") {
         fill(along, 7.0);
         CHECK(std::all_of(values.begin(), values.end(), [](double v) { return v == 7; }));
     }
+}
+
+/// Rows that read another row elsewhere: backwards, or a column of it as a 3-column matrix.
+struct elsewhere {
+    constexpr void operator()(row_of_reals auto x, writable_row auto backwards, writable_row auto column,
+                              writable_row auto into_column, writable_row auto product) const {
+        map(backwards, [](auto v) { return v + v; }, reversed(x));
+        map(column, [](auto v) { return v; }, matrix_column(x, 1, 3));
+        fill(into_column, 0.0);
+        map(matrix_column(into_column, 2, 3), [](auto v) { return v; }, column);
+        product[0] = sum([](auto a, auto b) { return a * b; }, x, reversed(x));
+    }
+};
+
+TEST_CASE("a reversed row and a column among consecutive rows") {
+    for (auto const columns : std::array<std::size_t, 6>{1, 2, 7, 8, 9, 100}) {
+        auto const length = 3 * columns;
+        auto const x = everywhere::random_table(5, length, 61);
+        everywhere::in_every_execution([&](auto execution, std::string const& name) {
+            using stored = everywhere::stored<double, row_contiguous>;
+            auto const given = stored(x);
+            auto backwards = stored(5, length), column = stored(5, columns), into = stored(5, length),
+                 product = stored(5, 1);
+            for_each_row(execution, elsewhere{}, given.input(), backwards.output(), column.output(), into.output(),
+                         product.output());
+            auto wrong = std::size_t{0};
+            for (std::size_t i = 0; i < 5; ++i) {
+                auto total = 0.0;
+                for (std::size_t k = 0; k < length; ++k) {
+                    wrong += backwards(i, k) != 2 * x(i, length - 1 - k);
+                    wrong += into(i, k) != (k % 3 == 2 ? x(i, k - 1) : 0.0);
+                    total += x(i, k) * x(i, length - 1 - k);
+                }
+                for (std::size_t k = 0; k < columns; ++k) wrong += column(i, k) != x(i, 3 * k + 1);
+                wrong += !everywhere::close(product(i, 0), total, 1e-11);
+            }
+            CAPTURE(name);
+            CAPTURE(columns);
+            CHECK(wrong == 0);
+        });
+    }
+}
+
+TEST_CASE("the sample variance of no elements, as of one, is NaN") {
+    auto const value = 3.0;
+    CHECK(std::isnan(sample_variance(poise::row<double const>(&value, 0))));
+    CHECK(std::isnan(sample_variance(poise::row<double const>(&value, 1))));
+}
+
+TEST_CASE("derivatives of log-sum-exps where exponents are equal") {
+    using number = dual<double>;
+    for (auto const level : {0.0, 1.0, -700.0}) {
+        auto const moving = number(level, 1.0), still = number(level, 0.0);
+        CHECK(math::log_add_exp(moving, still).derivative == doctest::Approx(0.5));
+        CHECK(math::log_add_exp(still, moving).derivative == doctest::Approx(0.5));
+        auto x = std::array{still, moving, still};
+        cumulative_log_sum_exp(poise::row(x), poise::row(x));
+        CHECK(x[0].derivative == 0);
+        CHECK(x[1].derivative == doctest::Approx(0.5));
+        CHECK(x[2].derivative == doctest::Approx(1.0 / 3));
+    }
+    CHECK(math::log_add_exp(-infinity, -infinity) == -infinity);
+    CHECK(math::log_add_exp(infinity, infinity) == infinity);
 }
 
 } // namespace

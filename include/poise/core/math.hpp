@@ -244,8 +244,10 @@ struct log_add_exp_function {
     constexpr auto operator()(A a, B b) const {
         using T = common_scalar<A, B>;
         auto const x = T(a), y = T(b);
-        auto const difference = math::select(x == y, T(0), math::abs(x - y)); // inf - inf would be NaN
-        return math::max(x, y) + math::log1p(math::exp(-difference));
+        auto const greatest = math::max(x, y);
+        // Not inf - inf. Where x = y, the one is the maximum and the other the minimum, whose derivatives may differ.
+        auto const difference = math::select(isinf_function{}(greatest), T(0), greatest - math::min(y, x));
+        return greatest + math::log1p(math::exp(-difference));
     }
 };
 

@@ -15,10 +15,12 @@ struct log_accumulator {
     T total = T(0);
 
     constexpr void add(T x) {
-        auto const distance = math::select(x == greatest, T(0), math::abs(x - greatest)); // inf - inf would be NaN
+        auto const next = math::max(greatest, x);
+        // Not inf - inf. Where both are equal, x is the minimum: its derivative may be another.
+        auto const distance = math::select(math::isinf(next), T(0), next - math::min(x, greatest));
         auto const e = math::exp(-distance);
         total = math::select(x > greatest, total * e + T(1), total + e);
-        greatest = math::max(greatest, x);
+        greatest = next;
     }
     constexpr T log() const { return greatest + math::log(total); }
 };

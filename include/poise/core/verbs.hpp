@@ -161,11 +161,12 @@ constexpr auto variance(Row x) {
     return sum([=](auto v) { return (v - centre) * (v - centre); }, x) / value_of<Row>(x.size());
 }
 
-/// sum_k (x_k - mean)^2 / (n - 1), the unbiased sample variance; NaN for n = 1.
+/// sum_k (x_k - mean)^2 / (n - 1), the unbiased sample variance; NaN for n <= 1.
 template <row_of_reals Row>
 constexpr auto sample_variance(Row x) {
     auto const centre = mean(x);
-    return sum([=](auto v) { return (v - centre) * (v - centre); }, x) / value_of<Row>(x.size() - 1);
+    auto const freedom = x.size() > 1 ? x.size() - 1 : 0;
+    return sum([=](auto v) { return (v - centre) * (v - centre); }, x) / value_of<Row>(freedom);
 }
 
 /// The square root of the population variance.
