@@ -114,7 +114,8 @@ namespace execution {
 
 /// One GPU thread per row, by Thrust: for narrow rows, best interleaved.
 struct device {
-    static constexpr bool checked = true;
+    static constexpr bool checked = true; // shapes only
+    static constexpr bool on_device = true;
     /// How many rows are in flight at once; bounds the scratch memory.
     std::size_t threads = std::size_t{1} << 18;
 
@@ -134,7 +135,8 @@ struct device {
 
 /// One block of threads per row, reductions and scans by CUB: for wide rows.
 struct device_blocks {
-    static constexpr bool checked = true;
+    static constexpr bool checked = true; // shapes only
+    static constexpr bool on_device = true;
     /// How many rows are in flight at once; bounds the scratch memory.
     std::size_t blocks = std::size_t{1} << 12;
 

@@ -105,7 +105,9 @@ constexpr void run_batches(Execution const& execution, Kernel const& kernel, Bat
     auto rows = std::size_t{1};
     if constexpr (Execution::checked) {
         rows = checked_rows<Kernel>(batches...);
-        if constexpr (checks_batches<Kernel, Batches...>) kernel.check(batches...);
+        // A kernel's own check reads values, which the host cannot where they lie in device memory.
+        if constexpr (checks_batches<Kernel, Batches...> && !requires { Execution::on_device; })
+            kernel.check(batches...);
     } else {
         ((rows = Batches::is_shared ? rows : batches.rows()), ...);
     }
