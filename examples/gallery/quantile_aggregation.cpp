@@ -103,20 +103,30 @@ gallery::outcome toy(gallery::settings const& settings) {
         ratios[3].values.push_back(values[8] / values[5]);
     }
 
-    auto bars = gallery::curve{.name = "mean over the seeds, with the extremes", .style = gallery::curve::styles::bars};
-    auto result = gallery::outcome{};
-    auto picture = gallery::plot{
-        .name = "wis", .title = "Weighted interval score on test data (lower is better)", .y_label = "WIS"};
-    for (std::size_t k = 0; k < names.size(); ++k) {
-        picture.categories.push_back(names[k]);
-        bars.y.push_back(mean_of(scores[k].values));
-        bars.low.push_back(*std::ranges::min_element(scores[k].values));
-        bars.high.push_back(*std::ranges::max_element(scores[k].values));
-        result.measurements.push_back(scores[k]);
-    }
+    auto picture = gallery::plot{.name = "wis",
+                                 .title = "Weighted interval score on test data (lower is better)",
+                                 .x_label = "weights per model (1), and level (2), and pair of levels (3)",
+                                 .y_label = "WIS"};
+    auto const add = [&](char const* name, std::size_t first, std::size_t step) {
+        auto line = gallery::curve{.name = name, .style = gallery::curve::styles::lines_and_points};
+        for (std::size_t k = 0; k < 3; ++k) {
+            auto const& values = scores[first + k * step].values;
+            line.x.push_back(static_cast<double>(k + 1));
+            line.y.push_back(mean_of(values));
+            if (step == 0) continue; // something to compare with
+            line.low.push_back(*std::ranges::min_element(values));
+            line.high.push_back(*std::ranges::max_element(values));
+        }
+        if (step == 0) line.style = gallery::curve::styles::lines;
+        picture.curves.push_back(line);
+    };
+    add("plain average", 1, 0);
+    add("best single model", 2, 0);
+    add("global weights", 3, 1);
+    add("local weights", 6, 1);
+    add("oracle", 0, 0);
+    auto result = gallery::outcome{.measurements = {scores.begin(), scores.end()}, .plots = {picture}};
     result.measurements.insert(result.measurements.end(), ratios.begin(), ratios.end());
-    picture.curves = {bars};
-    result.plots = {picture};
     result.reading =
         "Weights that depend on the input come within a percent of the oracle; one set of weights for all inputs "
         "cannot. Finer global weights help, because a level may be taken from another level of another model; "
