@@ -175,10 +175,12 @@ gallery::outcome distillation(gallery::settings const& settings) {
                    .log_x = true}},
         .reading =
             "With few images PLD at temperature 4 is best or level with the best, without a mixing weight: at 300 "
-            "images about 3 points above the labels alone and 1 to 2 above KD; at 150 KD at temperature 4 is its "
-            "equal. The teacher is certain of nearly all of its own training images, so at temperature 1 PLD is "
-            "all but cross-entropy (as theorem 4 says), and once the student sees all of these images the "
-            "labels are enough: PLD is still ahead, but by less than the seeds differ."};
+            "images "
+            "nearly 3 points above the labels alone and 1 to 2 above KD; at 150 KD at temperature 4 is its equal. The "
+            "teacher is certain of nearly all of its own training images, so at temperature 1 PLD is close to "
+            "cross-entropy (theorem 4 of the sheet). Once the student sees all of these images the labels alone serve "
+            "as "
+            "well, and only ListMLE, which weighs all steps alike, stays behind."};
     for (int which = 0; which < students; ++which) {
         auto const i = static_cast<std::size_t>(which);
         auto means = std::vector<double>{};
