@@ -32,7 +32,7 @@ table most_relevant(table const& data, std::size_t count) {
     std::iota(order.begin(), order.end(), std::size_t{0});
     auto scores = std::vector<double>(data.features);
     for (std::size_t f = 0; f < data.features; ++f) scores[f] = relevance(data, f);
-    std::ranges::stable_sort(order, [&](auto a, auto b) { return scores[a] > scores[b]; });
+    std::ranges::sort(order, [&](auto a, auto b) { return std::pair(-scores[a], a) < std::pair(-scores[b], b); });
     order.resize(count);
     std::ranges::sort(order);
     auto result = table{.features = count, .y = data.y};

@@ -123,7 +123,8 @@ struct input_softmax_pullback {
     constexpr void operator()(row_of_reals auto weights, row_of_reals auto weight_gradient,
                               writable_row auto logit_gradient) const {
         for (std::size_t c = 0; c < columns; ++c) {
-            auto const w = matrix_column(weights, c, columns), g = matrix_column(weight_gradient, c, columns);
+            auto const w = matrix_column(weights, c, columns);
+            auto const g = matrix_column(weight_gradient, c, columns);
             auto const centre = weighted_sum(w, g);
             map(matrix_column(logit_gradient, c, columns), [=](auto v, auto x) { return v * (x - centre); }, w, g);
         }
