@@ -1,6 +1,6 @@
 #include "random_checksum.hpp"
 
-#include "poise/core/lanes.hpp"
+#include "poise/core/lane_row.hpp"
 
 #include <doctest/doctest.h>
 
@@ -451,4 +451,23 @@ TEST_CASE("bad arguments are named, with what was expected and what came") {
                          "random::generator::at: argument 'step': expected an integer from 0 to 4294967295, got -1",
                          argument_error);
     CHECK_THROWS_AS(draws_at.at(0, std::uint64_t{1} << 32), argument_error);
+}
+
+TEST_CASE_TEMPLATE("a row kernel's rows of lanes hold what is drawn from and what is drawn", Real, float, double) {
+    constexpr auto width = lanes<Real>::size;
+    auto const first = random::address{.seed = 4, .replica = 9};
+    auto memory = std::vector<Real>(3 * width), drawn = memory;
+    for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<Real>(1 + i % 5);
+    auto const weights = lane_row<Real>(memory.data(), 3, width), out = lane_row<Real>(drawn.data(), 3, width);
+    auto const chosen = random::categorical(first, weights);
+    random::dirichlet(first, weights, out);
+    for (std::size_t i = 0; i < width; ++i) {
+        auto where = first;
+        where.replica += static_cast<std::uint32_t>(i);
+        auto const column = std::array{memory[i], memory[i + width], memory[i + 2 * width]};
+        CHECK(chosen[i] == static_cast<Real>(random::categorical(where, column)));
+        auto expected = column;
+        random::dirichlet(where, column, expected);
+        for (std::size_t k = 0; k < 3; ++k) CHECK(drawn[k * width + i] == expected[k]);
+    }
 }

@@ -155,11 +155,12 @@ constexpr void dirichlet(address where, Row const& alpha, Out&& out) {
     detail::check<argument_error>(n > 0, "random::dirichlet", "alpha", "at least one element", "none");
     detail::check<argument_error>(static_cast<std::size_t>(out.size()) == n, "random::dirichlet", "out",
                                   "a row as long as alpha", out.size());
-    for (std::size_t k = 0; k < n; ++k) detail::check_shape(alpha[k], "random::dirichlet", "alpha");
+    for (std::size_t k = 0; k < n; ++k)
+        detail::check_shape(detail::element_of<Row>(alpha[k]), "random::dirichlet", "alpha");
 
     // The logarithms are drawn twice rather than kept: `out` may be too coarse to hold them.
     auto const log_draw = [&](word_sequence& words, std::size_t k, std::size_t i) {
-        return detail::log_gamma_draw(words, static_cast<double>(detail::lane(alpha[k], i)));
+        return detail::log_gamma_draw(words, static_cast<double>(detail::lane(detail::element_of<Row>(alpha[k]), i)));
     };
     auto log_total = std::array<double, lanes>{};
     for (std::size_t i = 0; i < lanes; ++i) {

@@ -66,19 +66,19 @@ constexpr address replica_of_lane(address where, std::size_t i) {
     return where;
 }
 
+template <class Row>
+using element_of = std::remove_cv_t<typename std::remove_cvref_t<Row>::value_type>;
+
 // The elements of a row that belong to lane i.
 template <class Row>
 struct lane_of_row {
     Row const& row;
     std::size_t i;
     constexpr std::size_t size() const { return static_cast<std::size_t>(row.size()); }
-    constexpr auto operator[](std::size_t k) const { return lane(row[k], i); }
+    constexpr auto operator[](std::size_t k) const { return lane(element_of<Row>(row[k]), i); }
 };
 template <class Row>
 lane_of_row(Row const&, std::size_t) -> lane_of_row<Row>;
-
-template <class Row>
-using element_of = std::remove_cvref_t<decltype(std::declval<Row const&>()[std::size_t{0}])>;
 
 } // namespace detail
 
