@@ -208,4 +208,17 @@ TEST_CASE("a kernel without names for its arguments is told about them by number
         "for_each_row: argument '1': expected 2 rows, got 3", argument_error);
 }
 
+TEST_CASE("rows without elements in no memory") {
+    auto none = std::vector<double>();
+    auto const offsets = std::vector<std::size_t>(71, 0);
+    auto const* const from = std::as_const(none).data();
+    everywhere::in_every_execution([&](auto execution, std::string const&) {
+        CHECK_NOTHROW(for_each_row(execution, centre{}, rows_of(from, 70, 0), rows_of(none.data(), 70, 0)));
+        CHECK_NOTHROW(for_each_row(execution, centre{}, interleaved_rows_of(from, 70, 0),
+                                   interleaved_rows_of(none.data(), 70, 0)));
+    });
+    CHECK_NOTHROW(for_each_row(execution::simd{}, centre{}, ragged_batch<double const>(from, offsets),
+                               ragged_batch<double>(none.data(), offsets)));
+}
+
 } // namespace

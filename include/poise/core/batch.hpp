@@ -64,13 +64,15 @@ public:
     constexpr T& operator()(std::size_t i, std::size_t k) const {
         return data_[i * row_stride() + k * element_stride()];
     }
+    /// Where row i begins; rows without elements may lie in no memory.
+    constexpr T* row_data(std::size_t i) const { return length() == 0 ? data_ : data_ + i * row_stride(); }
     /// The same rows, read only.
     constexpr auto as_input() const {
         return batch<value_type const, Extent, Layout>(data_, rows_, length_, row_stride_, element_stride_);
     }
     /// Rows first … first + count - 1.
     constexpr batch rows(std::size_t first, std::size_t count) const {
-        return {data_ + first * row_stride(), count, length_, row_stride_, element_stride_};
+        return {row_data(first), count, length_, row_stride_, element_stride_};
     }
 
 private:
@@ -105,6 +107,8 @@ public:
     constexpr std::size_t length(std::size_t i) const { return offsets_[i + 1] - offsets_[i]; }
     constexpr std::size_t element_stride() const { return 1; }
     constexpr T& operator()(std::size_t i, std::size_t k) const { return data_[offsets_[i] + k]; }
+    /// Where row i begins.
+    constexpr T* row_data(std::size_t i) const { return data_ + offsets_[i]; }
     constexpr auto as_input() const { return ragged_batch<value_type const>(data_, offsets_); }
     constexpr ragged_batch rows(std::size_t first, std::size_t count) const {
         return {data_, offsets_.subspan(first, count + 1)};

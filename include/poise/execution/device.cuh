@@ -29,7 +29,7 @@ struct device_access {
 
     constexpr auto open(Batch const& batch, std::size_t i) {
         if constexpr (std::is_same_v<T, typename Batch::value_type>)
-            return view(&batch(i, 0), batch.length(i), batch.element_stride());
+            return view(batch.row_data(i), batch.length(i), batch.element_stride());
         else {
             static_assert(Batch::is_input, "on the device results are of the kernel's own scalar");
             converted = T(batch(i, 0));

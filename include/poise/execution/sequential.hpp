@@ -19,7 +19,7 @@ public:
     constexpr View open(std::size_t i) {
         auto const n = batch_.length(i);
         if constexpr (Direct) {
-            return view_of(&batch_(i, 0), n);
+            return view_of(batch_.row_data(i), n);
         } else {
             if (buffer_.size() < n) buffer_.resize(n, T(0));
             if constexpr (Batch::is_input)
