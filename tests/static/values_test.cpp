@@ -45,6 +45,12 @@ static_assert(log_sum_exp_of(std::array{-1000.0, -infinity}) == -1000.0);
 static_assert(log_sum_exp_of(std::array{-infinity, -infinity}) == -infinity);
 static_assert(log_sum_exp_of(std::array{infinity, 0.0}) == infinity);
 
+// KL((0, 1) || (0, 1)) = 0, KL((0, 1) || (1/2, 1/2)) = log 2
+constexpr double divergence(std::array<double, 2> p, std::array<double, 2> q) {
+    return poise::kl_divergence(row(p), row(q));
+}
+static_assert(divergence({0, 1}, {0, 1}) == 0 && near(divergence({0, 1}, {0.5, 0.5}), 0.693147180559945309));
+
 constexpr auto prefixes = [] {
     auto values = std::array{-1000.0, 0.0, 1000.0};
     poise::cumulative_log_sum_exp(row(values), row(values));

@@ -212,7 +212,11 @@ constexpr auto entropy(row_of_reals auto p) {
 
 /// KL(p || q) = sum_k p_k log(p_k / q_k) in nats, 0 log 0 = 0; +inf where p_k > 0 = q_k.
 constexpr auto kl_divergence(row_of_reals auto p, row_of_reals auto q) {
-    return sum([](auto a, auto b) { return math::x_log_y(a, a / b); }, p, q);
+    auto const term = [](auto a, auto b) {
+        using A = decltype(a);
+        return math::x_log_y(a, a / math::select(a == A(0), A(1), b)); // 0 / 0 is no constant expression
+    };
+    return sum(term, p, q);
 }
 
 } // namespace poise
