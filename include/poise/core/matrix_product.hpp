@@ -15,36 +15,24 @@ namespace poise::matrix_product {
 
 namespace detail {
 
-// Sizes that Eigen is told in the type: small ones, with which it unrolls; it cannot take large ones.
-constexpr int in_type(std::size_t n) { return n <= 32 ? static_cast<int>(n) : Eigen::Dynamic; }
+// Sizes are given at run time and all operands have one type, so that a program compiles each product once.
+template <class T>
+using matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-template <class T, int Rows, int Columns>
-using dense_matrix = Eigen::Matrix<T, Rows, Columns, Columns == 1 && Rows != 1 ? Eigen::ColMajor : Eigen::RowMajor>;
-
-template <int Rows, int Columns, class T>
-auto map(T* data, std::size_t rows, std::size_t columns) {
-    using dense = dense_matrix<std::remove_const_t<T>, Rows, Columns>;
-    return Eigen::Map<std::conditional_t<std::is_const_v<T>, dense const, dense>>(data, static_cast<Eigen::Index>(rows),
-                                                                                  static_cast<Eigen::Index>(columns));
+template <class T>
+auto view(T const* data, std::size_t rows, std::size_t columns) {
+    return Eigen::Map<matrix<T> const>(data, static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
 }
-template <std::size_t Rows, std::size_t Columns, class T>
-auto matrix(T* data) {
-    return map<in_type(Rows), in_type(Columns)>(data, Rows, Columns);
-}
-template <std::size_t Columns, class T>
-auto samples_of(T* data, std::size_t samples) {
-    return map<Eigen::Dynamic, in_type(Columns)>(data, samples, Columns);
+template <class T>
+auto view(T* data, std::size_t rows, std::size_t columns) {
+    return Eigen::Map<matrix<T>>(data, static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
 }
 
-/// c += a b, in blocks for which Eigen finds its working memory on the stack (128 KiB each for two packed blocks).
+/// c += a b, in blocks for which Eigen finds its working memory on the stack (at most 128 KiB for a packed block).
 template <class C, class A, class B>
 void add_product(C c, A const& a, B const& b) {
     constexpr Eigen::Index block = 128;
     auto const rows = a.rows(), columns = b.cols(), depth = a.cols();
-    if (rows <= block && columns <= block && depth <= block) {
-        c.noalias() += a * b;
-        return;
-    }
     for (Eigen::Index i = 0; i < rows; i += block)
         for (Eigen::Index j = 0; j < columns; j += block)
             for (Eigen::Index k = 0; k < depth; k += block) {
@@ -54,25 +42,27 @@ void add_product(C c, A const& a, B const& b) {
             }
 }
 
-template <std::size_t Inputs, std::size_t Outputs, class T>
-void affine(std::size_t samples, T const* x, T const* weights, T const* bias, T* y) {
-    auto out = samples_of<Outputs>(y, samples);
-    out.rowwise() = matrix<1, Outputs>(bias).row(0);
-    add_product(out, samples_of<Inputs>(x, samples), matrix<Outputs, Inputs>(weights).transpose());
+template <class T>
+void affine(std::size_t samples, std::size_t inputs, std::size_t outputs, T const* x, T const* weights, T const* bias,
+            T* y) {
+    for (std::size_t s = 0; s < samples; ++s) std::copy_n(bias, outputs, y + s * outputs);
+    add_product(view(y, samples, outputs), view(x, samples, inputs), view(weights, outputs, inputs).transpose());
 }
 
-template <std::size_t Inputs, std::size_t Outputs, class T>
-void add_parameter_gradient(std::size_t samples, T const* x, T const* dy, T* weights_gradient, T* bias_gradient) {
-    auto const cotangent = samples_of<Outputs>(dy, samples);
-    add_product(matrix<Outputs, Inputs>(weights_gradient), cotangent.transpose(), samples_of<Inputs>(x, samples));
-    matrix<1, Outputs>(bias_gradient) += cotangent.colwise().sum();
+template <class T>
+void add_parameter_gradient(std::size_t samples, std::size_t inputs, std::size_t outputs, T const* x, T const* dy,
+                            T* weights_gradient, T* bias_gradient) {
+    add_product(view(weights_gradient, outputs, inputs), view(dy, samples, outputs).transpose(),
+                view(x, samples, inputs));
+    for (std::size_t s = 0; s < samples; ++s)
+        for (std::size_t j = 0; j < outputs; ++j) bias_gradient[j] += dy[s * outputs + j];
 }
 
-template <std::size_t Inputs, std::size_t Outputs, class T>
-void input_gradient(std::size_t samples, T const* dy, T const* weights, T* dx) {
-    auto out = samples_of<Inputs>(dx, samples);
-    out.setZero();
-    add_product(out, samples_of<Outputs>(dy, samples), matrix<Outputs, Inputs>(weights));
+template <class T>
+void input_gradient(std::size_t samples, std::size_t inputs, std::size_t outputs, T const* dy, T const* weights,
+                    T* dx) {
+    std::fill_n(dx, samples * inputs, T(0));
+    add_product(view(dx, samples, inputs), view(dy, samples, outputs), view(weights, outputs, inputs));
 }
 
 } // namespace detail
@@ -81,7 +71,7 @@ void input_gradient(std::size_t samples, T const* dy, T const* weights, T* dx) {
 template <std::size_t Inputs, std::size_t Outputs, scalar T>
 constexpr void affine(std::size_t samples, T const* x, T const* weights, T const* bias, T* y) {
     if constexpr (std::floating_point<T>) {
-        if (!std::is_constant_evaluated()) return detail::affine<Inputs, Outputs>(samples, x, weights, bias, y);
+        if (!std::is_constant_evaluated()) return detail::affine(samples, Inputs, Outputs, x, weights, bias, y);
     }
     for (std::size_t s = 0; s < samples; ++s)
         for (std::size_t j = 0; j < Outputs; ++j) {
@@ -97,7 +87,7 @@ constexpr void add_parameter_gradient(std::size_t samples, T const* x, T const* 
                                       T* bias_gradient) {
     if constexpr (std::floating_point<T>) {
         if (!std::is_constant_evaluated())
-            return detail::add_parameter_gradient<Inputs, Outputs>(samples, x, dy, weights_gradient, bias_gradient);
+            return detail::add_parameter_gradient(samples, Inputs, Outputs, x, dy, weights_gradient, bias_gradient);
     }
     for (std::size_t s = 0; s < samples; ++s)
         for (std::size_t j = 0; j < Outputs; ++j) {
@@ -111,7 +101,7 @@ constexpr void add_parameter_gradient(std::size_t samples, T const* x, T const* 
 template <std::size_t Inputs, std::size_t Outputs, scalar T>
 constexpr void input_gradient(std::size_t samples, T const* dy, T const* weights, T* dx) {
     if constexpr (std::floating_point<T>) {
-        if (!std::is_constant_evaluated()) return detail::input_gradient<Inputs, Outputs>(samples, dy, weights, dx);
+        if (!std::is_constant_evaluated()) return detail::input_gradient(samples, Inputs, Outputs, dy, weights, dx);
     }
     for (std::size_t s = 0; s < samples; ++s)
         for (std::size_t i = 0; i < Inputs; ++i) {

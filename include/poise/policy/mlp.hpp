@@ -92,8 +92,8 @@ public:
         for (std::size_t k = 0; k < parameter_count; ++k) parameters_[k] = T(other.parameters()[k]);
     }
 
-    constexpr row<T, parameter_count> parameters() { return parameters_.data(); }
-    constexpr row<T const, parameter_count> parameters() const { return parameters_.data(); }
+    constexpr row<T> parameters() { return {parameters_.data(), parameter_count}; }
+    constexpr row<T const> parameters() const { return {parameters_.data(), parameter_count}; }
 
     template <class Initialization>
     constexpr void initialize(Initialization const& draw, random::address where) {
