@@ -120,4 +120,29 @@ TEST_CASE_TEMPLATE("with NaN among the keys the order is still a permutation", T
     }
 }
 
+struct reordered {
+    constexpr void operator()(row_of_reals auto x, row_of_reals auto order, writable_row auto gathered,
+                              writable_row auto scattered) const {
+        gather(gathered, x, order);
+        scatter(scattered, x, order);
+    }
+};
+
+TEST_CASE("one order for all rows") {
+    auto const order = std::vector<double>{2, 0, 1};
+    auto const x = everywhere::random_table(11, 3, 71);
+    everywhere::in_every_execution([&](auto execution, std::string const& name) {
+        auto gathered = std::vector<double>(33), scattered = gathered;
+        for_each_row(execution, reordered{}, rows_of(x.values.data(), 11, 3), shared_row(order),
+                     rows_of(gathered.data(), 11, 3), rows_of(scattered.data(), 11, 3));
+        CAPTURE(name);
+        for (std::size_t i = 0; i < 11; ++i)
+            for (std::size_t k = 0; k < 3; ++k) {
+                auto const at = static_cast<std::size_t>(order[k]);
+                CHECK(gathered[3 * i + k] == x(i, at));
+                CHECK(scattered[3 * i + at] == x(i, k));
+            }
+    });
+}
+
 } // namespace

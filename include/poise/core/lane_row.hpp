@@ -84,7 +84,7 @@ struct row_sorts<Rows...> {
     static void gather(Out out, In in, Order order) {
         auto const n = common_size(out, order);
         for (std::size_t k = 0; k < n; ++k) {
-            auto const from = value_of<Order>(order[k]).to_array();
+            auto const from = value_of<Out>(order[k]).to_array();
             auto values = from;
             for (std::size_t lane = 0; lane < from.size(); ++lane)
                 values[lane] = element(in, to_index(from[lane]), lane);
@@ -96,7 +96,7 @@ struct row_sorts<Rows...> {
     static void scatter(Out out, In in, Order order) {
         auto const n = common_size(in, order);
         for (std::size_t k = 0; k < n; ++k) {
-            auto const to = value_of<Order>(order[k]).to_array();
+            auto const to = value_of<Out>(order[k]).to_array();
             for (std::size_t lane = 0; lane < to.size(); ++lane)
                 out.data()[to_index(to[lane]) * out.stride() + lane] = element(in, k, lane);
         }
