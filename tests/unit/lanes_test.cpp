@@ -145,6 +145,8 @@ TEST_CASE_TEMPLATE("powers", T, double, float) {
     CHECK(math::pow(pack(T(0)), pack(T(0)))[0] == 1);
     CHECK(math::pow(pack(T(-2)), pack(T(3)))[0] == doctest::Approx(-8));
     CHECK(std::isnan(math::pow(pack(T(-2)), pack(T(0.5)))[0]));
+    CHECK(math::pow(pack(T(0)), pack(T(-0.5)))[0] == std::numeric_limits<T>::infinity());
+    CHECK(std::isnan(math::pow(pack(T(0)), pack(std::numeric_limits<T>::quiet_NaN()))[0]));
 }
 
 } // namespace

@@ -125,6 +125,13 @@ void stream_copy(T const* from, std::size_t count, T* to) {
 #endif
 }
 
+/// Orders what `stream_copy` wrote before all that this thread writes after, as other stores are.
+inline void stream_fence() {
+#if defined(__AVX__) && defined(__GNUC__)
+    _mm_sfence();
+#endif
+}
+
 } // namespace detail
 
 template <std::floating_point T>
@@ -155,7 +162,11 @@ struct scalar_traits<lanes<T>> {
         return lane_by_lane(x, [](T value) { return std::erfc(value); });
     }
     static V floor(V x) { return xsimd::floor(x.native()); }
-    static V pow(V x, V y) { return select(y == V(T(0)), V(T(1)), xsimd::pow(x.native(), y.native())); }
+    static V pow(V x, V y) {
+        V const zero = T(0);
+        V const of_zero = select(y > zero, zero, select(y < zero, V(math::infinity<T>), y)); // NaN for a NaN exponent
+        return select(y == zero, V(T(1)), select(x == zero, of_zero, xsimd::pow(x.native(), y.native())));
+    }
     static V log_gamma(V x) { return math::detail::log_gamma(x); }
 
 private:

@@ -53,7 +53,7 @@ public:
         if constexpr (Batch::is_input) {
             if constexpr (is_interleaved) {
                 if (batch_.length() <= longest_direct && count % width == 0) {
-                    data_ = &batch_(first, 0);
+                    data_ = batch_.row_data(first);
                     stride_ = batch_.element_stride();
                     return;
                 }
@@ -187,6 +187,7 @@ struct in_lanes {
                 },
                 accesses);
         }
+        if (streaming) poise::detail::stream_fence();
     }
 };
 
