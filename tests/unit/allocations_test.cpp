@@ -82,7 +82,7 @@ TEST_CASE("a network's forward pass and pullback allocate nothing") {
     auto tape = network::tape(300);
     auto gradient = std::vector<double>(network::parameter_count);
     auto const pass = [&] {
-        for (std::size_t const samples : {1, 17, 300}) {
+        for (auto const samples : everywhere::sizes(1, 17, 300)) {
             net.forward(rows_of(x.values.data(), samples, 100), tape);
             net.pullback(tape, rows_of(cotangent.values.data(), samples, 12), gradient);
         }

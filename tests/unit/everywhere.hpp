@@ -21,6 +21,10 @@ inline constexpr auto nan = std::numeric_limits<double>::quiet_NaN();
 
 /// About a pack, a tile, a leaf of pairwise sums: below, at and above.
 inline constexpr std::size_t lengths[] = {0, 1, 2, 7, 8, 9, 63, 64, 65, 1000};
+template <class... Integers>
+constexpr auto sizes(Integers... n) {
+    return std::array{static_cast<std::size_t>(n)...};
+}
 inline constexpr std::size_t row_counts[] = {1, 5, 67};
 
 /// Rows of numbers in `double`, the reference for all.

@@ -52,7 +52,7 @@ TEST_CASE_TEMPLATE("the forward pass is the formula, for one sample and for more
     static_assert(network<T>::parameter_count == 40 * 6 + 6 * 41 + 4 * 7 + 3 * 5);
     auto const net = random_network<T>();
     auto tape = typename network<T>::tape(200);
-    for (std::size_t const samples : {1, 2, 64, 65, 200, 0}) {
+    for (auto const samples : everywhere::sizes(1, 2, 64, 65, 200, 0)) {
         auto const x = everywhere::random_table(samples, 5, 5);
         auto const stored = everywhere::stored<T, strided>(x); // any batch may be given
         auto const y = net.forward(stored.input(), tape);
@@ -154,8 +154,8 @@ TEST_CASE("layers wider than a block of the matrix product") {
             CHECK(everywhere::close(y(s, j), total, 1e-13));
         }
     net.pullback(tape, rows_of(c.values.data(), 131, 2), gradient);
-    for (std::size_t const j : {0, 127, 128, 139})
-        for (std::size_t const i : {0, 127, 128, 299}) {
+    for (auto const j : everywhere::sizes(0, 127, 128, 139))
+        for (auto const i : everywhere::sizes(0, 127, 128, 299)) {
             auto expected = 0.0;
             for (std::size_t s = 0; s < 131; ++s) {
                 auto back = 0.0;

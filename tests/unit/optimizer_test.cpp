@@ -56,7 +56,7 @@ void check_close(std::vector<double> const& actual, std::vector<double> const& e
 }
 
 TEST_CASE("update rules, parameter by parameter") {
-    for (std::size_t const parameters : {1, 8, 37}) {
+    for (auto const parameters : everywhere::sizes(1, 8, 37)) {
         auto const given = path(parameters, 25);
         auto const adam = [](bool largest_kept) {
             return [=](double w, double g, std::array<double, 3>& memory, double t) {

@@ -108,7 +108,7 @@ struct log_sums_only {
 
 TEST_CASE_TEMPLATE("prefixes far apart: each is shifted by its own maximum", T, double, float) {
     // Far below the row's maximum a prefix must not vanish: log(e^-1000 + e^-1001 + …), then a 1000, then back.
-    for (std::size_t const length : {3, 9, 65, 1000}) {
+    for (auto const length : everywhere::sizes(3, 9, 65, 1000)) {
         auto x = table{3, length};
         for (std::size_t k = 0; k < length; ++k) {
             x(0, k) = k + 1 < length ? -1000 - 0.25 * static_cast<double>(k % 7) : 1000;
@@ -133,7 +133,7 @@ TEST_CASE_TEMPLATE("prefixes far apart: each is shifted by its own maximum", T, 
 }
 
 TEST_CASE("a NaN stays in the prefixes from its place on") {
-    for (std::size_t const length : {2, 9, 65, 300}) {
+    for (auto const length : everywhere::sizes(2, 9, 65, 300)) {
         auto x = everywhere::random_table(2, length, 5);
         x(1, length / 2) = nan;
         auto const stored = everywhere::stored<double, row_contiguous>(x);
