@@ -52,7 +52,7 @@ public:
         stride_ = tile_rows_;
         if constexpr (Batch::is_input) {
             if constexpr (is_interleaved) {
-                if (batch_.length() <= longest_direct && count % width == 0) {
+                if (batch_.length() <= longest_direct && count % width == 0 && is_aligned(first)) {
                     data_ = batch_.row_data(first);
                     stride_ = batch_.element_stride();
                     return;
@@ -91,6 +91,13 @@ public:
 private:
     static constexpr bool is_interleaved =
         std::is_same_v<typename Batch::layout, interleaved> && std::is_same_v<T, typename Batch::value_type>;
+    // Packs that straddle cache lines, in as many rows at once, cost more than the copy.
+    bool is_aligned(std::size_t first) const {
+        constexpr auto pack = width * sizeof(T);
+        return reinterpret_cast<std::uintptr_t>(&batch_(first, 0)) % pack == 0 &&
+               batch_.element_stride() * sizeof(T) % pack == 0;
+    }
+
     Batch batch_;
     std::size_t tile_rows_;
     bool streaming_;
