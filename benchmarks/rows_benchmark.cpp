@@ -3,9 +3,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include <Eigen/Core>
+
 #include <cmath>
 #include <cstring>
-#include <vector>
 
 // Narrow rows against a plain copy of the same bytes: how near each execution comes to the memory's speed. Ratios
 // within one run are what counts: bytes per second beside those of `copy`, and times beside `row_by_row`.
@@ -36,9 +37,13 @@ struct log_softmax {
     }
 };
 
-std::vector<float> inputs() {
-    auto values = std::vector<float>(rows * length);
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = 3 * std::sin(0.7F * static_cast<float>(i % 100'003));
+/// Memory as numerical libraries allocate it: Eigen's begins at a pack.
+using memory = Eigen::VectorXf;
+
+memory inputs() {
+    auto values = memory(rows * length);
+    for (std::size_t i = 0; i < rows * length; ++i)
+        values[static_cast<Eigen::Index>(i)] = 3 * std::sin(0.7F * static_cast<float>(i % 100'003));
     return values;
 }
 
@@ -48,9 +53,9 @@ void count(benchmark::State& state) {
 
 void copy(benchmark::State& state) {
     auto const in = inputs();
-    auto out = std::vector<float>(in.size());
+    auto out = memory(memory::Zero(in.size()));
     for (auto _ : state) {
-        std::memcpy(out.data(), in.data(), in.size() * sizeof(float));
+        std::memcpy(out.data(), in.data(), rows * length * sizeof(float));
         benchmark::ClobberMemory();
     }
     count(state);
@@ -59,7 +64,7 @@ void copy(benchmark::State& state) {
 template <class Execution, class Kernel>
 void interleaved(benchmark::State& state) {
     auto const in = inputs();
-    auto out = std::vector<float>(in.size());
+    auto out = memory(memory::Zero(in.size()));
     for (auto _ : state) {
         poise::for_each_row(Execution{}, Kernel{}, poise::interleaved_rows_of<length>(in.data(), rows, length),
                             poise::interleaved_rows_of<length>(out.data(), rows, length));
@@ -71,7 +76,7 @@ void interleaved(benchmark::State& state) {
 template <class Execution, class Kernel>
 void row_contiguous(benchmark::State& state) {
     auto const in = inputs();
-    auto out = std::vector<float>(in.size());
+    auto out = memory(memory::Zero(in.size()));
     for (auto _ : state) {
         poise::for_each_row(Execution{}, Kernel{}, poise::rows_of<length>(in.data(), rows, length),
                             poise::rows_of<length>(out.data(), rows, length));
