@@ -26,6 +26,7 @@ endif()
 add_library(poise_own_flags INTERFACE)
 target_compile_options(poise_own_flags INTERFACE
     "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wconversion;-Wshadow>"
+    "$<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-bitwise-instead-of-logical>" # masks of scalars may be bool
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${POISE_WERROR}>>:-Werror>"
     "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${POISE_NATIVE}>>:-march=native>")
 if(POISE_CCACHE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
