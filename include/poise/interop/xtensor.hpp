@@ -15,9 +15,9 @@
 #endif
 
 /// xtensor containers, adaptors and views are batches without a copy: the last axis is the row, the axes before it
-/// count rows; an object of one axis is one value per row. Where the leading axes do not follow each other in memory (a
-/// view of three or more axes) and for expressions, elements are read one by one, as an input. The layout is known at
-/// compile time for containers, strided for views.
+/// count rows; an object of one axis is one value per row. Expressions are inputs whose elements are read one by one. A
+/// view of three or more axes whose leading axes do not follow each other in memory throws `argument_error`: copy it.
+/// The layout is known at compile time for containers, strided for views.
 namespace poise {
 
 namespace detail {
