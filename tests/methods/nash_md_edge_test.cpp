@@ -237,6 +237,13 @@ TEST_CASE("nash-md: the surrogate's gradient, by dual numbers with the ratio hel
         CHECK(gradient[1] == 0);
         CHECK(gradient[2] == 0);
         CHECK(loss[0] == doctest::Approx(.5 * (.3 * .25 - .3) * -.5));
+
+        // At tau = 0 the log-ratio is left out, infinite or not.
+        auto const excluded = std::array{-.75, -infinity, -.5};
+        auto const unregularized = objective::nash_md_surrogate{0, 1, ratio_kind};
+        unregularized(row(l), row(excluded), row(mask), row(win), row(loss), row(gradient));
+        for (auto const g : gradient) CHECK(g == doctest::Approx(-.3));
+        CHECK(loss[0] == doctest::Approx(-.3 * (l[0] + l[1] + l[2])));
     };
     check(objective::log_ratio::per_token{});
     check(objective::log_ratio::per_sequence{});

@@ -93,16 +93,18 @@ struct nash_md_surrogate {
         auto const ratio = [](auto l, auto reference, auto m) {
             return math::select(m == real(0), real(0), l - reference);
         };
+        // At tau = 0 nothing, whatever the ratio: a token that the reference excludes has an infinite one.
+        auto const penalty = [=](auto of) { return math::select(tau == real(0), real(0), tau * of); };
         if constexpr (std::is_same_v<LogRatio, log_ratio::per_sequence>) {
             auto const whole = sum(ratio, log_probability, reference_log_probability, mask);
             map(
-                gradient, [=](auto m) { return math::select(m == real(0), real(0), weight * (tau * whole - gain)); },
+                gradient, [=](auto m) { return math::select(m == real(0), real(0), weight * (penalty(whole) - gain)); },
                 mask);
         } else {
             map(
                 gradient,
                 [=](auto l, auto reference, auto m) {
-                    return math::select(m == real(0), real(0), weight * (tau * ratio(l, reference, m) - gain));
+                    return math::select(m == real(0), real(0), weight * (penalty(ratio(l, reference, m)) - gain));
                 },
                 log_probability, reference_log_probability, mask);
         }
