@@ -12,9 +12,7 @@ namespace {
 template <class T, class Execution>
 std::vector<T> rankings(std::vector<T> const& scores, std::size_t draws, std::uint32_t step) {
     auto all = std::vector<T>(draws * scores.size());
-    policy::draw_plackett_luce(Execution{}, 42, step,
-                               strided_rows_of(scores.data(), draws, scores.size(), 0, 1), // each row the same
-                               rows_of(all.data(), draws, scores.size()));
+    policy::draw_plackett_luce(Execution{}, 42, step, shared_row(scores), rows_of(all.data(), draws, scores.size()));
     return all;
 }
 

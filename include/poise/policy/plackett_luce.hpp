@@ -55,21 +55,22 @@ struct gumbel_ranking {
     }
 };
 
-/// Draws one permutation for each row of scores: row i takes the Gumbel noise of replica i at (seed, step), so the
-/// draws are the same in every execution.
+/// Draws one permutation for each row of scores, or many for scores that are a shared row: permutation i takes the
+/// Gumbel noise of replica i at (seed, step), so the draws are the same in every execution.
 template <class Execution, class Scores, class Permutations>
 constexpr void draw_plackett_luce(Execution const& execution, std::uint64_t seed, std::uint32_t step, Scores&& scores,
                                   Permutations&& permutations) {
-    auto const rows = as_batch(scores);
-    using T = typename decltype(rows)::value_type;
+    auto const inputs = as_batch(scores);
+    auto const outputs = as_batch(permutations);
+    using T = typename decltype(inputs)::value_type;
     auto const noise = [=](std::size_t i, std::size_t k) {
         return random::gumbel<T>({.seed = seed,
                                   .replica = static_cast<std::uint32_t>(i),
                                   .step = step,
                                   .index = static_cast<std::uint32_t>(k)});
     };
-    auto const length = rows.rows() > 0 ? rows.length(0) : 0;
-    for_each_row(execution, gumbel_ranking{}, rows, generated_rows(rows.rows(), length, noise), permutations);
+    auto const length = inputs.rows() > 0 ? inputs.length(0) : 0;
+    for_each_row(execution, gumbel_ranking{}, inputs, generated_rows(outputs.rows(), length, noise), outputs);
 }
 
 } // namespace poise::policy
