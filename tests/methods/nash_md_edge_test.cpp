@@ -202,6 +202,33 @@ TEST_CASE("nash-md: arguments outside their domain are refused by name") {
                          rows_of(mu.data(), 1, 2), rows_of(out.data(), 1, 2), rows_of(out.data(), 1, 1));
         },
         "mirror_descent: argument 'policy': expected 2, got 1");
+    // Every row is looked at, also where the start is shared, or the games differ in size.
+    auto const games = vector{.5, .8, .2, .5, .5, .8, .2, .5}, references = vector{.5, .5, 0, 1}, rock = vector{1, 0};
+    auto last = vector(4), policies = vector(4);
+    throws(
+        [&] {
+            for_each_row(execution::sequential{},
+                         solver::nash_md_run<solver::constant_step<>>{.regularization = .5, .steps = 2},
+                         rows_of(games.data(), 2, 4), shared_row(rock), rows_of(references.data(), 2, 2),
+                         rows_of(last.data(), 2, 2), rows_of(policies.data(), 2, 2));
+        },
+        "mirror_descent: argument 'start': expected an action that has probability in the reference");
+    throws(
+        [&] {
+            for_each_row(execution::sequential{}, policy::geometric_mixture{.5}, shared_row(rock),
+                         rows_of(references.data(), 2, 2), rows_of(policies.data(), 2, 2));
+        },
+        "geometric_mixture: argument 'reference': expected an action that has probability in both distributions");
+    auto const sizes = std::array{std::size_t{0}, std::size_t{4}, std::size_t{5}};
+    auto const ragged = vector{.5, .8, .2, .5, .5};
+    auto two_gaps = vector(2);
+    throws(
+        [&] {
+            for_each_row(execution::sequential{}, metric::duality_gap{.5}, ragged_batch(ragged.data(), sizes),
+                         shared_row(rock), shared_row(mu), two_gaps);
+        },
+        "duality_gap: argument 'policy': expected 1, got 2");
+
     auto const mask = vector{1, .5}, win = vector{.5};
     auto loss = vector(1);
     throws(

@@ -238,6 +238,20 @@ TEST_CASE("pld: what cannot be used is refused, by name") {
     CHECK(weighted({0, 1, 3}, {1, 0, 0}) ==
           "plackett_luce: argument 'permutation': expected every index below its length exactly once, got 3");
 
+    // Every row is looked at, also where the scores are shared.
+    auto const labels = std::vector{0, 3};
+    auto losses = reals(2), gradients = reals(6);
+    CHECK(message_of([&] {
+              for_each_row(execution::sequential{}, kernel, shared_row(x), shared_row(x), labels, losses,
+                           rows_of(gradients.data(), 2, 3));
+          }) == "plackett_luce_distillation: argument 'label': expected a class from 0 to 2, got 3");
+    auto const order = reals{0, 1, 2, 2, 1, 0}, weights = reals{1, 1, 1, 1, -0.5, 1};
+    CHECK(message_of([&] {
+              for_each_row(execution::sequential{}, objective::plackett_luce{}, shared_row(x),
+                           rows_of(order.data(), 2, 3), rows_of(weights.data(), 2, 3), losses,
+                           rows_of(gradients.data(), 2, 3));
+          }) == "plackett_luce: argument 'weights': expected numbers not below 0, got -0.5");
+
     auto const kd = [&](double alpha, double temperature) {
         return message_of([&] {
             for_each_row(execution::sequential{}, objective::knowledge_distillation{alpha, temperature},

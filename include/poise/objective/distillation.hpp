@@ -11,7 +11,8 @@ namespace poise::objective {
 namespace detail {
 
 constexpr void check_labels(char const* function, auto const& student, auto const& label) {
-    for (std::size_t i = 0; i < student.rows(); ++i) {
+    auto const rows = poise::detail::checked_rows<void>(student, label); // one may be shared
+    for (std::size_t i = 0; i < rows; ++i) {
         auto const n = student.length(i);
         require(n > 0, function, "student", "at least one class", n);
         require(label.length(i) == 1, function, "label", 1, label.length(i));
@@ -23,7 +24,8 @@ constexpr void check_labels(char const* function, auto const& student, auto cons
 }
 
 constexpr void check_teacher(char const* function, auto const& student, auto const& teacher) {
-    for (std::size_t i = 0; i < student.rows(); ++i) {
+    auto const rows = poise::detail::checked_rows<void>(student, teacher);
+    for (std::size_t i = 0; i < rows; ++i) {
         require(teacher.length(i) == student.length(i), function, "teacher", student.length(i), teacher.length(i));
         for (std::size_t k = 0; k < teacher.length(i); ++k)
             require_domain(math::isfinite(teacher(i, k)), function, "teacher", "finite logits", teacher(i, k));

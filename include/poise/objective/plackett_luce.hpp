@@ -100,7 +100,8 @@ struct plackett_luce {
 
     static constexpr void check_ranking(char const* function, auto const& scores, auto const& permutation,
                                         auto const& weights) {
-        for (std::size_t i = 0; i < scores.rows(); ++i) {
+        auto const rows = poise::detail::checked_rows<void>(scores, permutation, weights); // some may be shared
+        for (std::size_t i = 0; i < rows; ++i) {
             auto const n = scores.length(i);
             require(n > 0, function, "scores", "at least one item", n);
             require(permutation.length(i) == n, function, "permutation", n, permutation.length(i));

@@ -42,7 +42,8 @@ struct geometric_mixture {
 
     constexpr void check(auto const& policy, auto const& reference, auto const& mixture) const {
         require_domain(weight >= 0 && weight <= 1, "geometric_mixture", "weight", "a weight in [0, 1]", weight);
-        for (std::size_t i = 0; i < policy.rows(); ++i) {
+        auto const rows = poise::detail::checked_rows<geometric_mixture>(policy, reference); // one may be shared
+        for (std::size_t i = 0; i < rows; ++i) {
             auto const n = policy.length(i);
             require(reference.length(i) == n, "geometric_mixture", "reference", n, reference.length(i));
             require(mixture.length(i) == n, "geometric_mixture", "mixture", n, mixture.length(i));

@@ -79,10 +79,11 @@ constexpr void check_preference_batch(std::string_view function, auto const& pre
                           [&](std::size_t k) { return preferences(i, k); });
 }
 
-/// Throws unless every row of the batch has one element per action of its game.
+/// Throws unless every row of the batch has one element per action of its game; either may be shared by all rows.
 constexpr void check_length_batch(std::string_view function, std::string_view argument, auto const& batch,
                                   auto const& preferences) {
-    for (std::size_t i = 0; i < batch.rows(); ++i)
+    auto const rows = poise::detail::checked_rows<void>(batch, preferences);
+    for (std::size_t i = 0; i < rows; ++i)
         require(batch.length(i) == actions_of(preferences, i), function, argument, actions_of(preferences, i),
                 batch.length(i));
 }
@@ -90,6 +91,7 @@ constexpr void check_length_batch(std::string_view function, std::string_view ar
 /// `check_distribution` for every row of a batch.
 constexpr void check_distribution_batch(std::string_view function, std::string_view argument, auto const& batch,
                                         auto const& preferences) {
+    check_length_batch(function, argument, batch, preferences);
     for (std::size_t i = 0; i < batch.rows(); ++i)
         check_distribution(function, argument, batch.length(i), actions_of(preferences, i),
                            [&](std::size_t k) { return batch(i, k); });

@@ -88,7 +88,8 @@ struct mirror_descent {
         reward::check_length_batch(name, "last_opponent", last_opponent, preferences);
         reward::check_length_batch(name, "policy", policy, preferences);
         auto const weight = check_step_size(name, schedule, regularization).mixture_weight;
-        for (std::size_t i = 0; i < start.rows(); ++i)
+        auto const rows = poise::detail::checked_rows<mirror_descent>(start, reference); // one may be shared
+        for (std::size_t i = 0; i < rows; ++i)
             check_support(
                 name, weight, start.length(i), [&](std::size_t k) { return start(i, k); },
                 [&](std::size_t k) { return reference(i, k); });

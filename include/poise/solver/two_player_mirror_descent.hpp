@@ -86,7 +86,8 @@ struct two_player_mirror_descent {
         reward::check_length_batch(name, "first", first, preferences);
         reward::check_length_batch(name, "second", second, preferences);
         auto const weight = check_step_size(name, schedule, regularization).mixture_weight;
-        for (std::size_t i = 0; i < first_start.rows(); ++i) {
+        auto const rows = poise::detail::checked_rows<two_player_mirror_descent>(first_start, second_start, reference);
+        for (std::size_t i = 0; i < rows; ++i) {
             auto const mu = [&](std::size_t k) { return reference(i, k); };
             check_support(name, weight, first_start.length(i), [&](std::size_t k) { return first_start(i, k); }, mu);
             check_support(name, weight, second_start.length(i), [&](std::size_t k) { return second_start(i, k); }, mu);
