@@ -76,13 +76,15 @@ struct regularized_preference {
         value[0] = regularized_win_probability(preferences, policy, opponent, reference, real(regularization));
     }
     constexpr void check(auto const& preferences, auto const& policy, auto const& opponent, auto const& reference,
-                         auto const&, auto const&) const {
+                         auto const& win, auto const& value) const {
         constexpr auto name = "regularized_preference";
         require_domain(regularization >= 0, name, "regularization", "tau >= 0", regularization);
         reward::check_preference_batch(name, preferences);
         reward::check_distribution_batch(name, "policy", policy, preferences);
         reward::check_distribution_batch(name, "opponent", opponent, preferences);
         reward::check_distribution_batch(name, "reference", reference, preferences);
+        reward::check_number_batch(name, "win", win);
+        reward::check_number_batch(name, "value", value);
     }
 };
 
@@ -97,11 +99,12 @@ struct duality_gap {
         using real = real_of<value_of<decltype(policy)>>;
         gap[0] = gap_of_policy(preferences, policy, reference, real(regularization), matrix_row(scratch[0], 0, policy));
     }
-    constexpr void check(auto const& preferences, auto const& policy, auto const& reference, auto const&) const {
+    constexpr void check(auto const& preferences, auto const& policy, auto const& reference, auto const& gap) const {
         require_domain(regularization >= 0, "duality_gap", "regularization", "tau >= 0", regularization);
         reward::check_preference_batch("duality_gap", preferences);
         reward::check_distribution_batch("duality_gap", "policy", policy, preferences);
         reward::check_distribution_batch("duality_gap", "reference", reference, preferences);
+        reward::check_number_batch("duality_gap", "gap", gap);
     }
 };
 

@@ -113,9 +113,11 @@ struct nash_md_surrogate {
     }
 
     constexpr void check(auto const& log_probability, auto const& reference_log_probability, auto const& mask,
-                         auto const& win_probability, auto const&, auto const& gradient) const {
+                         auto const& win_probability, auto const& loss, auto const& gradient) const {
         constexpr auto name = "nash_md_surrogate";
         require_domain(regularization >= 0, name, "regularization", "tau >= 0", regularization);
+        reward::check_number_batch(name, "win_probability", win_probability);
+        reward::check_number_batch(name, "loss", loss);
         for (std::size_t i = 0; i < log_probability.rows(); ++i) {
             auto const n = log_probability.length(i);
             require(reference_log_probability.length(i) == n, name, "reference_log_probability", n,

@@ -27,7 +27,7 @@ struct regularized_best_response {
     }
 
     constexpr void check(auto const& preferences, auto const& opponent, auto const& reference, auto const& policy,
-                         auto const&) const {
+                         auto const& value) const {
         constexpr auto name = "regularized_best_response";
         require_domain(regularization > 0, name, "regularization",
                        "tau > 0 (at tau = 0 the best response is a set: see tied_best_response)", regularization);
@@ -35,6 +35,7 @@ struct regularized_best_response {
         reward::check_distribution_batch(name, "opponent", opponent, preferences);
         reward::check_distribution_batch(name, "reference", reference, preferences);
         reward::check_length_batch(name, "policy", policy, preferences);
+        reward::check_number_batch(name, "value", value);
     }
 };
 

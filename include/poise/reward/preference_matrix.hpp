@@ -88,6 +88,12 @@ constexpr void check_length_batch(std::string_view function, std::string_view ar
                 batch.length(i));
 }
 
+/// Throws unless every row of the batch is one number.
+constexpr void check_number_batch(std::string_view function, std::string_view argument, auto const& batch) {
+    for (std::size_t i = 0; i < batch.rows(); ++i)
+        require(batch.length(i) == 1, function, argument, "one number per row", batch.length(i));
+}
+
 /// `check_distribution` for every row of a batch.
 constexpr void check_distribution_batch(std::string_view function, std::string_view argument, auto const& batch,
                                         auto const& preferences) {

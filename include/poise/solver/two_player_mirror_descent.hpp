@@ -77,7 +77,7 @@ struct two_player_mirror_descent {
     }
 
     constexpr void check(auto const& preferences, auto const& first_start, auto const& second_start,
-                         auto const& reference, auto const& first, auto const& second, auto const&) const {
+                         auto const& reference, auto const& first, auto const& second, auto const& gap) const {
         constexpr auto name = "two_player_mirror_descent";
         reward::check_preference_batch(name, preferences);
         reward::check_distribution_batch(name, "first_start", first_start, preferences);
@@ -85,6 +85,7 @@ struct two_player_mirror_descent {
         reward::check_distribution_batch(name, "reference", reference, preferences);
         reward::check_length_batch(name, "first", first, preferences);
         reward::check_length_batch(name, "second", second, preferences);
+        reward::check_number_batch(name, "gap", gap);
         auto const weight = check_step_size(name, schedule, regularization).mixture_weight;
         auto const rows = poise::detail::checked_rows<two_player_mirror_descent>(first_start, second_start, reference);
         for (std::size_t i = 0; i < rows; ++i) {
