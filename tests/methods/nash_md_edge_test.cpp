@@ -229,6 +229,13 @@ TEST_CASE("nash-md: arguments outside their domain are refused by name") {
         },
         "duality_gap: argument 'policy': expected 1, got 2");
 
+    throws(
+        [&] {
+            for_each_row(execution::sequential{}, metric::duality_gap{.5}, rows_of(P.data(), 1, 4),
+                         rows_of(mu.data(), 1, 2), rows_of(mu.data(), 1, 2), rows_of(out.data(), 1, 2));
+        },
+        "duality_gap: argument 'gap': expected one number per row, got 2");
+
     auto const mask = vector{1, .5}, win = vector{.5};
     auto loss = vector(1);
     throws(
@@ -324,6 +331,21 @@ TEST_CASE("nash-md: a solver gives the same in lanes, in float, on sizes known a
     CHECK(std::abs(packed_gap[0] - gap) < 1e-14);
     CHECK(std::abs(double(single_gap) - gap) < 1e-6);
     CHECK(std::abs(double(packed_single_gap[1]) - gap) < 1e-6);
+}
+
+TEST_CASE("nash-md: without steps the policy is the start, and so is the opponent") {
+    auto const P = vector{.5, .8, .2, .5}, mu = vector{.5, .5}, start = vector{.25, .75};
+    auto const check = [&](auto execution) {
+        auto opponent = vector(2), policy = vector(2);
+        for_each_row(execution, solver::nash_md_run<>{.regularization = .1, .steps = 0}, rows_of(P.data(), 1, 4),
+                     rows_of(start.data(), 1, 2), rows_of(mu.data(), 1, 2), rows_of(opponent.data(), 1, 2),
+                     rows_of(policy.data(), 1, 2));
+        CHECK(opponent == start);
+        CHECK(greatest_difference(policy, start) < 1e-15);
+    };
+    check(execution::sequential{});
+    check(execution::in_lanes{});
+    check(execution::along{});
 }
 
 TEST_CASE("nash-md: a sampled opponent draws the same in every lane as alone") {

@@ -53,7 +53,8 @@ constexpr void check_start(std::string_view function, std::string_view argument,
 
 /// Kernel: `steps` steps from the distribution `start`, one game per row:
 ///     mirror_descent{opponent::geometric_mixture{}, constant_step{0.2}, tau, steps}
-/// gives the last iterate `policy`, and the opponent it last played against (for Nash-MD the mixture m).
+/// gives the last iterate `policy`, and the opponent it last played against (for Nash-MD the mixture m; without steps
+/// the start).
 template <class Opponent = opponent::geometric_mixture, class Schedule = decreasing_step>
 struct mirror_descent {
     Opponent opponent{};
@@ -73,6 +74,7 @@ struct mirror_descent {
         auto against = opponent; // it may have a memory
         map(log_policy, math::log, start);
         map(log_reference, math::log, reference);
+        if (steps == 0) copy(last_opponent, start); // as `mirror_descent_solver` before its first step
         for (std::size_t t = 0; t < steps; ++t)
             mirror_step(log_policy, log_reference, preferences, schedule(t, T(real_of<T>(regularization))), against,
                         log_mixture, last_opponent);
