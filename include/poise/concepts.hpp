@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <span>
 #include <tuple>
 
 /// What the parts of a program must provide: policies, rewards, estimators, weightings, objectives, solvers, executions
@@ -74,6 +75,41 @@ concept pulls_back_all_log_probabilities =
 /// A policy over finitely many actions 0, 1, ….
 template <class P>
 concept finite_policy = policy<P> && enumerates_actions<P> && pulls_back_all_log_probabilities<P>;
+
+/// `kl_divergence(context, other)` = KL(pi || other) in nats, to another policy of its kind.
+template <class P>
+concept has_kl_divergence = requires(P const& p, typename P::context_type const& context) {
+    { p.kl_divergence(context, p) } -> std::convertible_to<typename P::value_type>;
+};
+
+/// `entropy_pullback(context, cotangent, gradient)` adds to the flat gradient cotangent d entropy / d parameters.
+template <class P>
+concept pulls_back_entropy =
+    requires(P const& p, typename P::context_type const& context, typename P::value_type cotangent,
+             row<typename P::value_type> gradient) { p.entropy_pullback(context, cotangent, gradient); };
+
+/// `kl_divergence_pullback(context, other, cotangent, gradient)` adds cotangent d KL(pi || other) / d parameters of pi.
+template <class P>
+concept pulls_back_kl_divergence =
+    requires(P const& p, typename P::context_type const& context, typename P::value_type cotangent,
+             row<typename P::value_type> gradient) { p.kl_divergence_pullback(context, p, cotangent, gradient); };
+
+/// Whole batches of samples, by a `tape(capacity)` that holds their working memory from call to call. An empty row
+/// means: not wanted, or no cotangent.
+///  - `sample(contexts, where, tape, actions)`: action i is drawn in context i at address index + i;
+///  - `evaluate(contexts, actions, tape, log_probabilities, entropies)`: a value per sample;
+///  - `pullback(tape, log_probability_cotangents, entropy_cotangents, gradient)` of what was evaluated last adds
+///    sum_i c_i d log_probability_i + e_i d entropy_i to the flat gradient.
+template <class P>
+concept batched_policy =
+    policy<P> && std::constructible_from<typename P::tape, std::size_t> &&
+    requires(P const& p, typename P::tape& tape, std::span<typename P::context_type const> contexts,
+             std::span<typename P::action_type const> actions, std::span<typename P::action_type> drawn,
+             row<typename P::value_type> values, row<typename P::value_type const> cotangents, random::address where) {
+        p.sample(contexts, where, tape, drawn);
+        p.evaluate(contexts, actions, tape, values, values);
+        p.pullback(tape, cotangents, cotangents, values);
+    };
 
 /// Compiles for a `policy`, or with `Finite` a `finite_policy`; otherwise the error says what P lacks.
 template <class P, bool Finite = false>

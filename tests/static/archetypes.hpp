@@ -37,6 +37,25 @@ struct finite_policy {
     void pullback(context, poise::row<double const>, poise::row<double>) const {}
 };
 
+struct batched_policy : policy {
+    struct tape {
+        explicit tape(std::size_t) {}
+    };
+    using policy::pullback;
+    using policy::sample;
+    void sample(std::span<context const>, poise::random::address, tape&, std::span<action>) const {}
+    void evaluate(std::span<context const>, std::span<action const>, tape&, poise::row<double>,
+                  poise::row<double>) const {}
+    void pullback(tape&, poise::row<double const>, poise::row<double const>, poise::row<double>) const {}
+};
+
+/// With what regularisers differentiate.
+struct regularized_policy : policy {
+    double kl_divergence(context, policy const&) const { return 0; }
+    void entropy_pullback(context, double, poise::row<double>) const {}
+    void kl_divergence_pullback(context, policy const&, double, poise::row<double>) const {}
+};
+
 struct scoring_reward {
     using context_type = context;
     using action_type = std::size_t;

@@ -25,6 +25,12 @@ using out = poise::row<double>;
 static_assert(concepts::policy<archetype::policy>);
 static_assert(!concepts::finite_policy<archetype::policy>);
 static_assert(concepts::policy<archetype::finite_policy> && concepts::finite_policy<archetype::finite_policy>);
+static_assert(concepts::batched_policy<archetype::batched_policy> && !concepts::batched_policy<archetype::policy>);
+static_assert(concepts::has_kl_divergence<archetype::regularized_policy> &&
+              concepts::pulls_back_entropy<archetype::regularized_policy> &&
+              concepts::pulls_back_kl_divergence<archetype::regularized_policy>);
+static_assert(!concepts::has_kl_divergence<archetype::policy> && !concepts::pulls_back_entropy<archetype::policy> &&
+              !concepts::pulls_back_kl_divergence<archetype::policy>);
 static_assert(concepts::reward<archetype::scoring_reward> && concepts::reward<archetype::comparing_reward>);
 static_assert(concepts::scores_actions<archetype::scoring_reward> &&
               !concepts::compares_actions<archetype::scoring_reward>);
@@ -74,9 +80,14 @@ static_assert(!concepts::policy<without_entropy> && !concepts::policy<without_sa
               !concepts::policy<with_frozen_parameters>);
 
 // The library's own.
+template <class P>
+inline constexpr bool whole_policy = concepts::batched_policy<P> && concepts::has_kl_divergence<P> &&
+                                     concepts::pulls_back_entropy<P> && concepts::pulls_back_kl_divergence<P>;
+template <class P>
+inline constexpr bool whole_finite_policy = whole_policy<P> && concepts::finite_policy<P>;
 template <class T>
 inline constexpr bool tabular_policies =
-    concepts::finite_policy<poise::policy::tabular_softmax<T>> && concepts::finite_policy<poise::policy::simplex<T>>;
+    whole_finite_policy<poise::policy::tabular_softmax<T>> && whole_finite_policy<poise::policy::simplex<T>>;
 static_assert(tabular_policies<double> && tabular_policies<float> && tabular_policies<poise::lanes<double>>);
 static_assert(concepts::scores_actions<poise::reward::table<double>>);
 static_assert(concepts::compares_actions<poise::reward::bradley_terry<poise::reward::table<float>>>);
