@@ -1,0 +1,38 @@
+#pragma once
+
+#include "poise/core/error.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+/// Checks of the lengths of a batch's rows, for the `check` of kernels.
+namespace poise {
+
+/// The length of row i, where every row of a shared batch is its only one.
+template <class Batch>
+constexpr std::size_t length_of_row(Batch const& batch, std::size_t i) {
+    return batch.length(Batch::is_shared ? 0 : i);
+}
+
+/// Throws `argument_error` unless each row is as long as the same row of `like`.
+template <class Batch, class Like>
+constexpr void require_length_of(std::string_view function, std::string_view argument, Batch const& batch,
+                                 Like const& like) {
+    auto const rows = Batch::is_shared ? like.rows() : batch.rows();
+    for (std::size_t i = 0; i < rows; ++i) {
+        auto const length = length_of_row(batch, i), expected = length_of_row(like, i);
+        if (length != expected) require(false, function, argument, std::to_string(expected) + " elements", length);
+    }
+}
+
+/// Throws `argument_error` unless each row has `expected` elements.
+template <class Batch>
+constexpr void require_length(std::string_view function, std::string_view argument, Batch const& batch,
+                              std::size_t expected) {
+    for (std::size_t i = 0; i < batch.rows(); ++i)
+        if (batch.length(i) != expected)
+            require(false, function, argument, std::to_string(expected) + " elements", batch.length(i));
+}
+
+} // namespace poise

@@ -1,0 +1,90 @@
+#pragma once
+
+#include "poise/core/lengths.hpp"
+#include "poise/core/scan.hpp"
+#include "poise/core/segment.hpp"
+#include "poise/core/transformed_row.hpp"
+
+#include <array>
+
+/// Advantages and returns of one trajectory, from its end to its start. A row is a trajectory of T steps that may hold
+/// several episodes: `terminal` is 1 at the last step of an episode, where nothing follows, else 0. The values at T, of
+/// the state in which the trajectory breaks off, count where its last step is not terminal. Several channels of reward
+/// are several rows, which may share `terminal`.
+namespace poise::estimator {
+
+namespace detail {
+
+constexpr void check_trajectory(std::string_view function, double discount, auto const& rewards, auto const& terminal,
+                                auto const& last, auto const&... others) {
+    require_domain(discount >= 0 && discount <= 1, function, "discount", "a number in [0, 1]", discount);
+    require_length_of(function, "terminal", terminal, rewards);
+    require_length(function, "value after the last step", last, 1);
+    (require_length_of(function, "values and results", others, rewards), ...);
+}
+
+} // namespace detail
+
+/// G_t = r_t + discount (1 - terminal_t) G_{t+1}, G_T given: the Monte-Carlo return, or with discount 1 the
+/// undiscounted reward-to-go.
+struct reward_to_go {
+    double discount = 1;
+
+    static constexpr std::array argument_names{"rewards", "terminal", "last_reward_to_go", "reward_to_go"};
+
+    constexpr void operator()(row_of_reals auto rewards, row_of_reals auto terminal, row_of_reals auto last,
+                              writable_row auto sums) const {
+        using T = value_of<decltype(sums)>;
+        if (sums.size() == 0) return;
+        auto const end = sums.size() - 1;
+        auto const decay = [g = real_of<T>(discount)](auto ends) { return g * (real_of<T>(1) - ends); };
+        copy(sums, rewards);
+        sums[end] = T(rewards[end]) + decay(T(terminal[end])) * T(last[0]);
+        linear_recurrence(reversed(sums), reversed(transformed(decay, terminal)), reversed(sums));
+    }
+    constexpr void check(auto const& rewards, auto const& terminal, auto const& last, auto const& sums) const {
+        detail::check_trajectory("reward_to_go", discount, rewards, terminal, last, sums);
+    }
+};
+
+/// Generalised advantage estimation, GAE(lambda) (Schulman et al., "High-dimensional continuous control using
+/// generalized advantage estimation", ICLR 2016, equation 16):
+///     delta_t = r_t + discount (1 - terminal_t) V_{t+1} - V_t,
+///     A_t = delta_t + discount lambda (1 - terminal_t) A_{t+1},   A_T = 0,   return_t = A_t + V_t,
+/// with V_T = `last_value`. lambda = 0 is the one-step temporal difference, lambda = 1 the Monte-Carlo return less V.
+/// A time limit is not an end: there add discount V(state reached) to the reward. Results must not lie where the values
+/// do. Throws for a discount or lambda outside [0, 1] and rows of other lengths.
+struct generalized_advantage {
+    double discount = 0.99;
+    double lambda = 0.95;
+
+    static constexpr std::array argument_names{"rewards", "values", "terminal", "last_value", "advantages", "returns"};
+
+    constexpr void operator()(row_of_reals auto rewards, row_of_reals auto values, row_of_reals auto terminal,
+                              row_of_reals auto last_value, writable_row auto advantages,
+                              writable_row auto returns) const {
+        using T = value_of<decltype(advantages)>;
+        if (advantages.size() == 0) return;
+        auto const end = advantages.size() - 1;
+        auto const decay = [](auto factor) {
+            return [g = real_of<T>(factor)](auto ends) { return g * (real_of<T>(1) - ends); };
+        };
+        auto const error = [discounted = decay(discount)](auto r, auto v, auto next, auto ends) {
+            return r + discounted(ends) * next - v;
+        };
+        map(segment(advantages, 0, end), error, segment(rewards, 0, end), segment(values, 0, end),
+            segment(values, 1, end), segment(terminal, 0, end));
+        advantages[end] = error(T(rewards[end]), T(values[end]), T(last_value[0]), T(terminal[end]));
+        linear_recurrence(reversed(advantages), reversed(transformed(decay(discount * lambda), terminal)),
+                          reversed(advantages));
+        map(returns, [](auto a, auto v) { return a + v; }, advantages, values);
+    }
+    constexpr void check(auto const& rewards, auto const& values, auto const& terminal, auto const& last_value,
+                         auto const& advantages, auto const& returns) const {
+        constexpr auto name = "generalized_advantage";
+        require_domain(lambda >= 0 && lambda <= 1, name, "lambda", "a number in [0, 1]", lambda);
+        detail::check_trajectory(name, discount, rewards, terminal, last_value, values, advantages, returns);
+    }
+};
+
+} // namespace poise::estimator

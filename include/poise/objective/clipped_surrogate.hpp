@@ -1,0 +1,58 @@
+#pragma once
+
+#include "poise/core/lengths.hpp"
+#include "poise/core/verbs.hpp"
+
+#include <array>
+
+namespace poise::objective {
+
+/// The clipped surrogate of PPO (Schulman et al., "Proximal policy optimization algorithms", 2017, equation 7), per
+/// element: with rho = e^{log pi - log pi_old} and the advantage A, a constant,
+///     loss = -min(A rho, A clip(rho, 1 - low, 1 + high)),   and for A < 0 at most -dual A
+/// (dual clip: Ye et al., "Mastering complex control in MOBA games", AAAI 2020, equation 5). That is -A rho with rho
+/// clipped from above by 1 + high where A >= 0, and to [1 - low, dual] where A < 0:
+///     d loss / d log pi = -A rho where rho is not clipped, bounds included, else 0.
+/// Losses are not averaged: their mean over a batch divides the gradients too. Results must not lie where the
+/// advantages do.
+struct clipped_surrogate {
+    double low = 0.2;
+    double high = 0.2;
+    double dual = math::infinity<double>; ///< greater than 1; infinity: no dual clip
+
+    static constexpr std::array argument_names{"log_probability", "old_log_probability", "advantage", "loss",
+                                               "gradient"};
+
+    constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto old_log_probability,
+                              row_of_reals auto advantage, writable_row auto loss, writable_row auto gradient) const {
+        using R = real_of<value_of<decltype(loss)>>;
+        auto const least = [bound = R(1 - low)](auto a) { return math::select(a < R(0), bound, R(0)); };
+        auto const most = [above = R(1 + high), below = R(dual)](auto a) {
+            return math::select(a < R(0), below, above);
+        };
+        map(
+            gradient, [](auto log_p, auto old) { return math::exp(log_p - old); }, log_probability,
+            old_log_probability);
+        map(loss, [=](auto ratio, auto a) { return -a * math::clamp(ratio, least(a), most(a)); }, gradient, advantage);
+        map(
+            gradient,
+            [=](auto ratio, auto a) {
+                auto const clipped = (ratio < least(a)) | (ratio > most(a));
+                return -a * math::select(clipped, R(0), ratio); // a NaN is not clipped
+            },
+            gradient, advantage);
+    }
+    constexpr void check(auto const& log_probability, auto const& old_log_probability, auto const& advantage,
+                         auto const& loss, auto const& gradient) const {
+        constexpr auto name = "clipped_surrogate";
+        require_domain(low >= 0 && low < 1, name, "low", "a number in [0, 1)", low);
+        require_domain(high >= 0, name, "high", "a number not below 0", high);
+        require_domain(dual > 1, name, "dual", "a number above 1", dual);
+        require_length_of(name, "old_log_probability", old_log_probability, log_probability);
+        require_length_of(name, "advantage", advantage, log_probability);
+        require_length_of(name, "loss", loss, log_probability);
+        require_length_of(name, "gradient", gradient, log_probability);
+    }
+};
+
+} // namespace poise::objective
