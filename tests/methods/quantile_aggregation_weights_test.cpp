@@ -324,6 +324,31 @@ TEST_CASE("aggregation: wrong input is refused by name") {
     using labels = std::array<std::size_t, 2>;
     CHECK_THROWS_AS(aggregate(predictions, std::vector<double>(6), granularity::grouped(labels{0, 1})), argument_error);
     CHECK_THROWS_AS((weighting::quantile_aggregator<double, granularity::coarse>(0, 3)), argument_error);
+
+    auto const cotangent = std::vector<double>(4, 1.0), logits = std::vector<double>(models);
+    auto quantiles = std::vector<double>(levels), gradient = logits;
+    auto aggregator = weighting::quantile_aggregator<double, granularity::coarse>(models, levels);
+    auto const pull = [&](std::vector<double> const& from, std::size_t rows, std::size_t columns) {
+        aggregator.global_pullback(execution::sequential{}, one(predictions), rows_of(from.data(), rows, columns),
+                                   gradient);
+    };
+    CHECK_THROWS_AS(pull(cotangent, 1, levels), argument_error); // nothing went forward
+    aggregator.forward(execution::sequential{}, one(predictions), shared_row(logits), one(quantiles));
+    CHECK_NOTHROW(pull(cotangent, 1, levels));
+    CHECK_THROWS_WITH_AS(pull(cotangent, 2, 2),
+                         "quantile_aggregator::global_pullback: argument 'cotangent': expected 4 elements, got 2",
+                         argument_error);
+    CHECK_THROWS_WITH_AS(pull({}, 0, levels),
+                         "quantile_aggregator::global_pullback: argument 'cotangent': expected 1, got 0",
+                         argument_error);
+    CHECK_THROWS_AS(pull({1, nan[2], 1, 1}, 1, levels), domain_violation);
+    auto const two = std::vector<double>(24), both = std::vector<double>(8, 1.0);
+    auto two_gradients = std::vector<double>(2 * models);
+    CHECK_THROWS_WITH_AS(aggregator.pullback(execution::sequential{}, rows_of(two.data(), 2, 12),
+                                             rows_of(both.data(), 2, levels), rows_of(two_gradients.data(), 2, models)),
+                         "quantile_aggregator::pullback: argument 'predictions': expected as many rows as the logits "
+                         "of the forward before it, got 2",
+                         argument_error);
 }
 
 } // namespace

@@ -62,6 +62,9 @@ public:
     template <class Execution, class Predictions, class Cotangent, class Gradient>
     void pullback(Execution const& execution, Predictions const& predictions, Cotangent const& cotangent,
                   Gradient const& logit_gradient) {
+        if (predictions.rows() * weight_count() != weights_.size())
+            require(false, "quantile_aggregator::pullback", "predictions",
+                    "as many rows as the logits of the forward before it", predictions.rows());
         gradient_.resize(weights_.size());
         auto const gradient = interleaved_rows_of(gradient_.data(), predictions.rows(), weight_count());
         for_each_row(execution, quantile_aggregate_pullback<G>{granularity_}, predictions, cotangent, gradient);
@@ -73,22 +76,33 @@ public:
     template <class Execution, class Predictions, class Cotangent>
     void global_pullback(Execution const& execution, Predictions const& predictions, Cotangent const& cotangent,
                          std::span<T> logit_gradient) {
+        if constexpr (Execution::checked) check_global_pullback<Execution>(predictions, cotangent);
         auto const samples = predictions.rows(), columns = granularity_.columns(levels_);
         gradient_.assign(weight_count(), T(0));
-        auto partial = std::vector<T>(weight_count());
+        sums_.resize(granularity_.inputs(models_, levels_));
         for (std::size_t k = 0; k < levels_; ++k) {
             auto const inputs = granularity_.inputs(models_, levels_);
             auto const products = generated_rows(inputs, samples, [&, k](std::size_t s, std::size_t i) {
                 return cotangent(i, k) * predictions(i, granularity_.input(s, k, levels_));
             });
-            for_each_row(execution, detail::row_total{}, products, std::span(partial).first(inputs));
-            for (std::size_t s = 0; s < inputs; ++s) gradient_[s * columns + granularity_.column(k)] += partial[s];
+            for_each_row(execution, detail::row_total{}, products, sums_);
+            for (std::size_t s = 0; s < inputs; ++s) gradient_[s * columns + granularity_.column(k)] += sums_[s];
         }
         pull_through_softmax(execution::sequential{}, rows_of(gradient_.data(), 1, weight_count()),
                              rows_of(logit_gradient.data(), 1, logit_gradient.size()));
     }
 
 private:
+    template <class Execution>
+    void check_global_pullback(auto const& predictions, auto const& cotangent) const {
+        constexpr auto name = "quantile_aggregator::global_pullback";
+        require(weights_.size() == weight_count(), name, "logits", "a forward before it with logits that all share",
+                weights_.size());
+        poise::detail::check_length(name, "predictions", predictions, models_ * levels_);
+        poise::detail::check_length(name, "cotangent", cotangent, levels_);
+        require(cotangent.rows() == predictions.rows(), name, "cotangent", predictions.rows(), cotangent.rows());
+        if constexpr (!requires { Execution::on_device; }) poise::detail::check_not_nan(name, "cotangent", cotangent);
+    }
     template <class Execution, class Logits, class Weights>
     void normalize(Execution const& execution, Logits const& logits, Weights const& weights) const {
         if constexpr (Normalized)
@@ -116,6 +130,7 @@ private:
     std::size_t levels_;
     std::vector<T> weights_;
     std::vector<T> gradient_;
+    std::vector<T> sums_; ///< over the samples, one per input
 };
 
 } // namespace poise::weighting
