@@ -1,9 +1,9 @@
 #pragma once
 
+#include "poise/core/computed_row.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/core/scan.hpp"
 #include "poise/core/segment.hpp"
-#include "poise/core/transformed_row.hpp"
 
 #include <array>
 
@@ -14,6 +14,19 @@
 namespace poise::estimator {
 
 namespace detail {
+
+/// factor (1 - terminal): what a step takes over from the next one.
+template <class R>
+struct carry {
+    R factor;
+
+    constexpr auto operator()(auto terminal) const { return factor * (R(1) - terminal); }
+    template <row_of_reals Row>
+    constexpr auto at_every_step(Row terminal) const {
+        return computed_row(terminal.size(),
+                            [*this, terminal](std::size_t t) { return (*this)(value_of<Row>(terminal[t])); });
+    }
+};
 
 constexpr void check_trajectory(std::string_view function, double discount, auto const& rewards, auto const& terminal,
                                 auto const& last, auto const&... others) {
@@ -37,10 +50,10 @@ struct reward_to_go {
         using T = value_of<decltype(sums)>;
         if (sums.size() == 0) return;
         auto const end = sums.size() - 1;
-        auto const decay = [g = real_of<T>(discount)](auto ends) { return g * (real_of<T>(1) - ends); };
+        auto const discounted = detail::carry{real_of<T>(discount)};
         copy(sums, rewards);
-        sums[end] = T(rewards[end]) + decay(T(terminal[end])) * T(last[0]);
-        linear_recurrence(reversed(sums), reversed(transformed(decay, terminal)), reversed(sums));
+        sums[end] = T(rewards[end]) + discounted(T(terminal[end])) * T(last[0]);
+        linear_recurrence(reversed(sums), reversed(discounted.at_every_step(terminal)), reversed(sums));
     }
     constexpr void check(auto const& rewards, auto const& terminal, auto const& last, auto const& sums) const {
         detail::check_trajectory("reward_to_go", discount, rewards, terminal, last, sums);
@@ -66,17 +79,14 @@ struct generalized_advantage {
         using T = value_of<decltype(advantages)>;
         if (advantages.size() == 0) return;
         auto const end = advantages.size() - 1;
-        auto const decay = [](auto factor) {
-            return [g = real_of<T>(factor)](auto ends) { return g * (real_of<T>(1) - ends); };
-        };
-        auto const error = [discounted = decay(discount)](auto r, auto v, auto next, auto ends) {
+        auto const error = [discounted = detail::carry{real_of<T>(discount)}](auto r, auto v, auto next, auto ends) {
             return r + discounted(ends) * next - v;
         };
         map(segment(advantages, 0, end), error, segment(rewards, 0, end), segment(values, 0, end),
             segment(values, 1, end), segment(terminal, 0, end));
         advantages[end] = error(T(rewards[end]), T(values[end]), T(last_value[0]), T(terminal[end]));
-        linear_recurrence(reversed(advantages), reversed(transformed(decay(discount * lambda), terminal)),
-                          reversed(advantages));
+        auto const trace = detail::carry{real_of<T>(discount * lambda)};
+        linear_recurrence(reversed(advantages), reversed(trace.at_every_step(terminal)), reversed(advantages));
         map(returns, [](auto a, auto v) { return a + v; }, advantages, values);
     }
     constexpr void check(auto const& rewards, auto const& values, auto const& terminal, auto const& last_value,
