@@ -324,6 +324,9 @@ TEST_CASE("aggregation: wrong input is refused by name") {
     using labels = std::array<std::size_t, 2>;
     CHECK_THROWS_AS(aggregate(predictions, std::vector<double>(6), granularity::grouped(labels{0, 1})), argument_error);
     CHECK_THROWS_AS((weighting::quantile_aggregator<double, granularity::coarse>(0, 3)), argument_error);
+    CHECK_THROWS_WITH_AS(granularity::grouped(std::array{0, -1, 0}),
+                         "granularity::grouped: argument 'labels': expected groups from 0 on, got -1",
+                         domain_violation);
 
     auto const cotangent = std::vector<double>(4, 1.0), logits = std::vector<double>(models);
     auto quantiles = std::vector<double>(levels), gradient = logits;

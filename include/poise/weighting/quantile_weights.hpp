@@ -7,7 +7,7 @@
 #include <array>
 #include <ranges>
 
-/// Weights that combine the quantiles of p models at m levels (Kim, Fakoor, Mueller, Tibshirani and Smola, "Flexible
+/// Weights that combine the quantiles of p models at m levels (Fakoor, Kim, Mueller, Smola and Tibshirani, "Flexible
 /// model aggregation for quantile regression", JMLR 2023, section 3; slug quantile-aggregation). A row of predictions
 /// is G[model][level]; weights and logits are a matrix [input][column], normalised over the inputs in each column.
 namespace poise::weighting {
@@ -36,7 +36,11 @@ template <class Labels>
 struct grouped : coarse {
     Labels labels;
 
-    constexpr explicit grouped(Labels groups) : labels(groups) {}
+    constexpr explicit grouped(Labels groups) : labels(groups) {
+        for (auto label : labels)
+            require_domain(static_cast<std::ptrdiff_t>(label) >= 0, "granularity::grouped", "labels",
+                           "groups from 0 on", label);
+    }
     constexpr std::size_t columns(std::size_t) const {
         auto groups = std::size_t{0};
         for (auto label : labels) groups = std::max(groups, static_cast<std::size_t>(label) + 1);
