@@ -7,8 +7,8 @@
 
 namespace poise::objective {
 
-/// What one sample contributes to the training objective of an aggregate q (slug quantile-aggregation, Kim, Fakoor,
-/// Mueller, Tibshirani and Smola 2023, section 4):
+/// What one sample contributes to the training objective of an aggregate q (slug quantile-aggregation, Fakoor, Kim,
+/// Mueller, Smola and Tibshirani 2023, section 4):
 ///     value = (1/m) sum_k psi_{tau_k}(y - T(q)_k) + margin_weight * penalty(q),
 /// and its gradient in q, T^T(pinball slopes / m) + margin_weight * penalty gradient. The penalty sees the raw
 /// aggregate.
