@@ -227,4 +227,19 @@ TEST_CASE("a projected gradient step is the projection of a gradient step") {
                 through(solver::simplex_projection{}, moved), 1e-15);
 }
 
+TEST_CASE("simplex steps refuse rows of other lengths, which would be read beyond their end") {
+    auto const w = std::vector{0.1, 0.6, 0.3};
+    auto out = w;
+    auto const rows = [](auto& values, std::size_t n) { return rows_of(values.data(), 1, n); };
+    CHECK_THROWS_WITH_AS(
+        for_each_row(execution::sequential{}, solver::exponentiated_gradient{}, rows(w, 3), rows(w, 2), rows(out, 3)),
+        "exponentiated_gradient: argument 'gradient': expected 3, got 2", argument_error);
+    CHECK_THROWS_WITH_AS(
+        for_each_row(execution::sequential{}, solver::projected_gradient{}, rows(w, 2), rows(w, 2), rows(out, 3)),
+        "projected_gradient: argument 'out': expected 2, got 3", argument_error);
+    CHECK_THROWS_WITH_AS(for_each_row(execution::sequential{}, solver::simplex_projection{}, rows(w, 3), rows(out, 2)),
+                         "simplex_projection: argument 'out': expected 3, got 2", argument_error);
+    CHECK(out == w);
+}
+
 } // namespace

@@ -2,10 +2,24 @@
 
 #include "poise/core/scan.hpp"
 #include "poise/core/sort.hpp"
+#include "poise/execution/row_kernel.hpp"
 
 /// Steps that stay on the probability simplex, as row kernels: `step(weights, gradient, out)`, `out` may be `weights`.
 /// They minimise; a negative learning rate maximises. `Real` may be a SIMD pack, for a learning rate per replica.
 namespace poise::solver {
+
+namespace detail {
+
+constexpr void check_simplex_step(std::string_view function, auto const& weights, auto const& gradient,
+                                  auto const& out) {
+    auto const rows = poise::detail::checked_rows<void>(weights, gradient, out); // some may be shared
+    for (std::size_t i = 0; i < rows; ++i) {
+        require(gradient.length(i) == weights.length(i), function, "gradient", weights.length(i), gradient.length(i));
+        require(out.length(i) == weights.length(i), function, "out", weights.length(i), out.length(i));
+    }
+}
+
+} // namespace detail
 
 /// Mirror descent with the entropy: out_k = w_k e^{-learning_rate g_k} / Z, in logs (Kivinen and Warmuth,
 /// "Exponentiated gradient versus gradient descent for linear predictors", 1997). A weight of 0 stays 0. It is a plain
@@ -20,6 +34,9 @@ struct exponentiated_gradient {
         auto const rate = value_of<decltype(out)>(learning_rate);
         map(out, [=](auto w, auto g) { return math::log(w) - rate * g; }, weights, gradient);
         softmax(out, out);
+    }
+    constexpr void check(auto const& weights, auto const& gradient, auto const& out) const {
+        detail::check_simplex_step("exponentiated_gradient", weights, gradient, out);
     }
 };
 
@@ -42,6 +59,9 @@ struct simplex_projection {
                                    indices_of(partial_sums));
         map(out, [=](auto x) { return math::max(x - theta, T(0)); }, v);
     }
+    constexpr void check(auto const& v, auto const& out) const {
+        detail::check_simplex_step("simplex_projection", v, v, out);
+    }
 };
 
 /// Projected gradient descent: out = projection of w - learning_rate g onto the simplex. `out` may be `weights`.
@@ -57,6 +77,9 @@ struct projected_gradient {
         auto const rate = value_of<decltype(out)>(learning_rate);
         map(out, [=](auto w, auto g) { return w - rate * g; }, weights, gradient);
         simplex_projection{}(out, out, scratch);
+    }
+    constexpr void check(auto const& weights, auto const& gradient, auto const& out) const {
+        detail::check_simplex_step("projected_gradient", weights, gradient, out);
     }
 };
 
