@@ -104,7 +104,8 @@ TEST_CASE("CV+: the low end is the floor(a (n + 1))-th smallest of lo - R") {
     });
 }
 
-TEST_CASE("the shift of a level makes it cover at least ceil((n + 1) tau) of its calibration points") {
+TEST_CASE(
+    "the shift of a level makes it cover ceil((n + 1) tau) of its calibration points, or as many miss below 1/2") {
     for_all_seeds("level shift", [](std::uint64_t seed) {
         auto const n = integer(seed, 0, 1, 60), m = integer(seed, 1, 1, 6);
         auto const y = normals(seed, 2, n), q = normals(seed, 3, n * m);
@@ -122,11 +123,10 @@ TEST_CASE("the shift of a level makes it cover at least ceil((n + 1) tau) of its
                 not_above += y[i] - q[k * n + i] <= shift[k] + 1e-12;
                 below += y[i] - q[k * n + i] < shift[k] - 1e-12;
             }
-            auto const tau = levels[k];
-            if (tau >= 0.5)
-                RC_ASSERT(not_above >= std::min(n, std::size_t(std::ceil(tau * double(n + 1) - 1e-9))));
-            else
-                RC_ASSERT(double(below) <= tau * double(n + 1));
+            // Without ties exactly so many, from the side that the level is on.
+            auto const level = std::max(levels[k], 1 - levels[k]);
+            auto const rank = std::min(n, std::size_t(std::ceil(level * double(n + 1) - 1e-9)));
+            RC_ASSERT((levels[k] >= 0.5 ? not_above : n - below) == rank);
         }
     });
 }
@@ -162,12 +162,17 @@ TEST_CASE("conformal: edge cases and errors") {
         for_each_row(execution::sequential{}, estimator::conformalized_quantiles{1.0}, one(y), one(y), one(y), shift),
         "conformalized_quantiles: argument 'alpha': expected a miscoverage strictly between 0 and 1, got 1",
         domain_violation);
-    CHECK_THROWS_AS(for_each_row(execution::sequential{}, estimator::conformalized_quantiles{}, one(y), one(short_row),
-                                 one(y), shift),
-                    argument_error);
+    CHECK_THROWS_WITH_AS(for_each_row(execution::sequential{}, estimator::conformalized_quantiles{}, one(y),
+                                      one(short_row), one(y), shift),
+                         "conformalized_quantiles: argument 'lower': expected 2 elements, got 1", argument_error);
+    auto long_row = y;
+    CHECK_THROWS_WITH_AS(for_each_row(execution::sequential{}, estimator::conformalized_quantiles{}, one(y), one(y),
+                                      one(y), one(long_row)),
+                         "conformalized_quantiles: argument 'shift': expected 1 elements, got 2", argument_error);
     auto const nan = std::vector{1.0, std::numeric_limits<double>::quiet_NaN()};
-    CHECK_THROWS_AS(for_each_row(execution::sequential{}, estimator::cv_plus{}, one(y), one(nan), one(y), shift, other),
-                    domain_violation);
+    CHECK_THROWS_WITH_AS(
+        for_each_row(execution::sequential{}, estimator::cv_plus{}, one(y), one(nan), one(y), shift, other),
+        "cv_plus: argument 'upper': expected numbers, not NaN, got nan", domain_violation);
     auto const level = std::vector{1.5};
     CHECK_THROWS_AS(
         for_each_row(execution::sequential{}, estimator::conformal_level_shift{}, one(y), one(y), level, shift),

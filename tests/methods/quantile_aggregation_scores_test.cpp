@@ -171,7 +171,10 @@ TEST_CASE("scores: wrong input is refused by name") {
                          domain_violation);
     CHECK_THROWS_AS(run({0.0}, {0, nan, 2}, {0.1, 0.5, 0.9}), domain_violation);
     CHECK_THROWS_AS(run({0.0}, {0, 1}, {0.1, 0.5, 0.9}), argument_error);
-    auto out = std::vector<double>(1);
+    auto out = std::vector<double>(1), long_row = std::vector<double>(2);
+    CHECK_THROWS_WITH_AS(for_each_row(execution::sequential{}, objective::pinball{}, out, one(out),
+                                      shared_row(std::array{0.5}), one(out), one(long_row)),
+                         "pinball: argument 'gradients': expected 1 elements, got 2", argument_error);
     CHECK_THROWS_AS(for_each_row(execution::sequential{}, objective::huber_pinball{-1}, out, one(out),
                                  shared_row(std::array{0.5}), one(out), one(out)),
                     domain_violation);

@@ -8,12 +8,17 @@ namespace poise::estimator {
 
 namespace detail {
 
-template <class... Batches>
-constexpr void check_calibration(std::string_view function, auto const& first, Batches const&... rest) {
+/// Inputs as long as the first, without NaN, called as the kernel calls its arguments.
+template <class Kernel>
+constexpr void check_calibration(std::string_view function, auto const& first, auto const&... rest) {
     auto const n = poise::detail::length_of(first);
-    poise::detail::check_not_nan(function, "calibration", first);
-    (poise::detail::check_length(function, "calibration", rest, n), ...);
-    (poise::detail::check_not_nan(function, "calibration", rest), ...);
+    auto argument = Kernel::argument_names.begin();
+    auto const check = [&](auto const& batch) {
+        poise::detail::check_length(function, *argument, batch, n);
+        poise::detail::check_not_nan(function, *argument++, batch);
+    };
+    check(first);
+    (check(rest), ...);
 }
 
 constexpr void check_miscoverage(std::string_view function, std::string_view argument, double alpha) {
@@ -37,9 +42,10 @@ struct conformalized_quantiles {
         map(scores, [](auto y, auto l, auto u) { return math::max(l - y, y - u); }, targets, lower, upper);
         shift[0] = rank_quantile(scores, 1 - alpha, scratch);
     }
-    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const&) const {
+    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const& shift) const {
         detail::check_miscoverage("conformalized_quantiles", "alpha", alpha);
-        detail::check_calibration("conformalized_quantiles", targets, lower, upper);
+        detail::check_calibration<conformalized_quantiles>("conformalized_quantiles", targets, lower, upper);
+        poise::detail::check_length("conformalized_quantiles", "shift", shift, 1);
     }
 };
 
@@ -61,11 +67,14 @@ struct asymmetric_conformalized_quantiles {
         map(scores, difference, targets, upper);
         upper_shift[0] = rank_quantile(scores, 1 - upper_alpha, scratch);
     }
-    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const&...) const {
+    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const& lower_shift,
+                         auto const& upper_shift) const {
         constexpr auto name = "asymmetric_conformalized_quantiles";
         detail::check_miscoverage(name, "lower_alpha", lower_alpha);
         detail::check_miscoverage(name, "upper_alpha", upper_alpha);
-        detail::check_calibration(name, targets, lower, upper);
+        detail::check_calibration<asymmetric_conformalized_quantiles>(name, targets, lower, upper);
+        poise::detail::check_length(name, "lower_shift", lower_shift, 1);
+        poise::detail::check_length(name, "upper_shift", upper_shift, 1);
     }
 };
 
@@ -85,14 +94,15 @@ struct conformal_level_shift {
         map(scores, [=](auto y, auto q) { return sign * (y - q); }, targets, quantiles);
         shift[0] = sign * rank_quantile(scores, T(math::select(upper, tau, T(1) - tau)), scratch);
     }
-    constexpr void check(auto const& targets, auto const& quantiles, auto const& level, auto const&) const {
+    constexpr void check(auto const& targets, auto const& quantiles, auto const& level, auto const& shift) const {
         constexpr auto name = "conformal_level_shift";
-        detail::check_calibration(name, targets, quantiles);
+        detail::check_calibration<conformal_level_shift>(name, targets, quantiles);
         poise::detail::check_length(name, "level", level, 1);
         poise::detail::for_each_element(level, [&](auto tau) {
             using T = decltype(tau);
             require_domain(tau > T(0) && tau < T(1), name, "level", "a number strictly between 0 and 1", tau);
         });
+        poise::detail::check_length(name, "shift", shift, 1);
     }
 };
 
@@ -112,9 +122,12 @@ struct cv_plus {
         map(ends, [](auto l, auto r) { return r - l; }, lower, scores);
         low[0] = -rank_quantile(ends, 1 - alpha, scratch);
     }
-    constexpr void check(auto const& lower, auto const& upper, auto const& scores, auto const&...) const {
+    constexpr void check(auto const& lower, auto const& upper, auto const& scores, auto const& low,
+                         auto const& high) const {
         detail::check_miscoverage("cv_plus", "alpha", alpha);
-        detail::check_calibration("cv_plus", lower, upper, scores);
+        detail::check_calibration<cv_plus>("cv_plus", lower, upper, scores);
+        poise::detail::check_length("cv_plus", "low", low, 1);
+        poise::detail::check_length("cv_plus", "high", high, 1);
     }
 };
 
@@ -141,6 +154,7 @@ struct median_model_residual {
         auto const elements = poise::detail::length_of(predictions);
         require(levels > 0 && elements > 0 && elements % levels == 0, name, "predictions",
                 "at least one model of " + std::to_string(levels) + " levels", elements);
+        poise::detail::check_length(name, "targets", targets, 1);
         poise::detail::check_not_nan(name, "targets", targets);
         poise::detail::check_not_nan(name, "predictions", predictions);
         poise::detail::check_length(name, "residual", residual, 1);

@@ -57,10 +57,11 @@ struct coverage {
         covered[0] = sum([](auto y, auto q) { return math::select(y <= q, R(1), R(0)); }, targets, quantiles) /
                      R(targets.size());
     }
-    constexpr void check(auto const& targets, auto const& quantiles, auto const&) const {
+    constexpr void check(auto const& targets, auto const& quantiles, auto const& covered) const {
         poise::detail::check_not_nan("coverage", "targets", targets);
         poise::detail::check_not_nan("coverage", "quantiles", quantiles);
         poise::detail::check_length("coverage", "quantiles", quantiles, poise::detail::length_of(targets));
+        poise::detail::check_length("coverage", "coverage", covered, 1);
     }
 };
 
@@ -74,13 +75,14 @@ struct interval_coverage {
         auto const inside = [](auto y, auto l, auto u) { return math::select((l <= y) & (y <= u), R(1), R(0)); };
         covered[0] = sum(inside, targets, lower, upper) / R(targets.size());
     }
-    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const&) const {
+    constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const& covered) const {
         constexpr auto name = "interval_coverage";
         poise::detail::check_not_nan(name, "targets", targets);
         poise::detail::check_not_nan(name, "lower", lower);
         poise::detail::check_not_nan(name, "upper", upper);
         poise::detail::check_length(name, "lower", lower, poise::detail::length_of(targets));
         poise::detail::check_length(name, "upper", upper, poise::detail::length_of(targets));
+        poise::detail::check_length(name, "coverage", covered, 1);
     }
 };
 
@@ -92,10 +94,11 @@ struct calibration_error {
         using R = real_of<value_of<decltype(coverages)>>;
         error[0] = sum([](auto c, auto level) { return math::abs(c - level); }, coverages, levels) / R(levels.size());
     }
-    constexpr void check(auto const& coverages, auto const& levels, auto const&) const {
+    constexpr void check(auto const& coverages, auto const& levels, auto const& error) const {
         poise::detail::check_not_nan("calibration_error", "coverages", coverages);
         poise::detail::check_levels("calibration_error", levels);
         poise::detail::check_length("calibration_error", "coverages", coverages, poise::detail::length_of(levels));
+        poise::detail::check_length("calibration_error", "error", error, 1);
     }
 };
 

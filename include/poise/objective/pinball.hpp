@@ -48,9 +48,11 @@ struct pinball {
         map(losses, [=](auto q, auto level) { return pinball_loss(level, y - q); }, quantiles, levels);
         map(gradients, [=](auto q, auto level) { return pinball_slope(level, y - q); }, quantiles, levels);
     }
-    constexpr void check(auto const& targets, auto const& quantiles, auto const& levels, auto const&... out) const {
+    constexpr void check(auto const& targets, auto const& quantiles, auto const& levels, auto const& losses,
+                         auto const& gradients) const {
         poise::detail::check_quantiles("pinball", targets, quantiles, levels);
-        (poise::detail::check_length("pinball", "output", out, poise::detail::length_of(levels)), ...);
+        poise::detail::check_length("pinball", "losses", losses, poise::detail::length_of(levels));
+        poise::detail::check_length("pinball", "gradients", gradients, poise::detail::length_of(levels));
     }
 };
 
@@ -69,10 +71,12 @@ struct huber_pinball {
         map(losses, [=](auto q, auto level) { return huber_pinball_loss(level, y - q, a); }, quantiles, levels);
         map(gradients, [=](auto q, auto level) { return huber_pinball_slope(level, y - q, a); }, quantiles, levels);
     }
-    constexpr void check(auto const& targets, auto const& quantiles, auto const& levels, auto const&... out) const {
+    constexpr void check(auto const& targets, auto const& quantiles, auto const& levels, auto const& losses,
+                         auto const& gradients) const {
         require_domain(alpha >= 0, "huber_pinball", "alpha", "alpha >= 0", alpha);
         poise::detail::check_quantiles("huber_pinball", targets, quantiles, levels);
-        (poise::detail::check_length("huber_pinball", "output", out, poise::detail::length_of(levels)), ...);
+        poise::detail::check_length("huber_pinball", "losses", losses, poise::detail::length_of(levels));
+        poise::detail::check_length("huber_pinball", "gradients", gradients, poise::detail::length_of(levels));
     }
 };
 

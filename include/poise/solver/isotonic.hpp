@@ -136,14 +136,16 @@ struct isotonic_regression {
         isotonic_fit(values, weights, fit, scratch);
         isotonic_pullback(values, weights, fit, cotangent, pullback, scratch);
     }
-    constexpr void check(auto const& values, auto const& weights, auto const& cotangent, auto const&... out) const {
+    constexpr void check(auto const& values, auto const& weights, auto const& cotangent, auto const& fit,
+                         auto const& pullback) const {
         constexpr auto name = "isotonic_regression";
         auto const m = poise::detail::length_of(values);
         poise::detail::check_not_nan(name, "values", values);
         poise::detail::check_not_nan(name, "cotangent", cotangent);
         poise::detail::check_length(name, "weights", weights, m);
         poise::detail::check_length(name, "cotangent", cotangent, m);
-        (poise::detail::check_length(name, "output", out, m), ...);
+        poise::detail::check_length(name, "fit", fit, m);
+        poise::detail::check_length(name, "pullback", pullback, m);
         poise::detail::for_each_element(
             weights, [&](auto w) { require_domain(w > decltype(w)(0), name, "weights", "positive numbers", w); });
     }
