@@ -30,9 +30,11 @@ public:
                  std::is_convertible_v<std::remove_reference_t<std::ranges::range_reference_t<Range>> (*)[], T (*)[]>)
     constexpr row(Range&& range) : data_(std::ranges::data(range)), size_(std::ranges::size(range)), stride_(1) {}
 
-    template <class Mutable>
-        requires(!std::is_const_v<Mutable> && std::is_same_v<Mutable const, T>)
-    constexpr row(row<Mutable, Extent, Stride> const& other)
+    /// The same elements, seen by a type that knows less: as read only, or with a length or stride of run time.
+    template <class Other, std::size_t OtherExtent, std::size_t OtherStride>
+        requires((std::is_same_v<Other, T> || std::is_same_v<Other const, T>) &&
+                 (Extent == OtherExtent || Extent == dynamic) && (Stride == OtherStride || Stride == dynamic))
+    constexpr row(row<Other, OtherExtent, OtherStride> const& other)
         : data_(other.data()), size_(other.size()), stride_(other.stride()) {}
 
     constexpr T* data() const { return data_; }
