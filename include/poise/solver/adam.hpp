@@ -60,4 +60,26 @@ struct adam {
 template <scalar Real = double>
 using amsgrad = adam<Real, true>;
 
+/// Adam whose weight decay is decoupled from the gradient: W <- (1 - learning_rate weight_decay) W, then Adam's step
+/// (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019). The state is Adam's.
+template <scalar Real = double>
+struct adamw {
+    Real learning_rate = Real(1e-3);
+    Real beta1 = Real(0.9);
+    Real beta2 = Real(0.999);
+    Real epsilon = Real(1e-8);
+    Real weight_decay = Real(0.01);
+
+    static constexpr std::size_t state_rows = adam<Real>::state_rows;
+
+    constexpr void operator()(writable_row auto parameters, row_of_reals auto gradient, auto const& state,
+                              std::size_t step) const {
+        adam<Real>{.learning_rate = learning_rate,
+                   .beta1 = beta1,
+                   .beta2 = beta2,
+                   .epsilon = epsilon,
+                   .decoupled_weight_decay = weight_decay}(parameters, gradient, state, step);
+    }
+};
+
 } // namespace poise::solver

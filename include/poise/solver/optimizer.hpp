@@ -47,9 +47,9 @@ public:
         return {state_.data() + i * parameter_count_, parameter_count_};
     }
 
-    /// Moves the parameters by one step of the rule. Throws `argument_error` where the lengths are not
-    /// parameter_count().
-    constexpr void step(row<T> parameters, row<T const> gradient) {
+    /// Moves the parameters by one step of the rule, and returns what the rule does (`clipped_by_norm`: the gradient's
+    /// norm). Throws `argument_error` where the lengths are not parameter_count().
+    constexpr auto step(row<T> parameters, row<T const> gradient) {
         require(parameters.size() == parameter_count_, "optimizer::step", "parameters", parameter_count_,
                 parameters.size());
         require(gradient.size() == parameter_count_, "optimizer::step", "gradient", parameter_count_, gradient.size());
@@ -57,16 +57,17 @@ public:
         if constexpr (std::floating_point<T>) {
             if (!std::is_constant_evaluated()) return run<along_row<T>, along_row<T const>>(parameters, gradient);
         }
-        run<row<T>, row<T const>>(parameters, gradient);
+        return run<row<T>, row<T const>>(parameters, gradient);
     }
 
 private:
     template <class Row, class ConstRow>
-    constexpr void run(row<T> parameters, row<T const> gradient) {
+    constexpr auto run(row<T> parameters, row<T const> gradient) {
         auto const state = [this]<std::size_t... I>(std::index_sequence<I...>) {
             return std::array<Row, sizeof...(I)>{Row(state_.data() + I * parameter_count_, parameter_count_)...};
         }(std::make_index_sequence<Rule::state_rows>{});
-        rule(Row(parameters.data(), parameters.size()), ConstRow(gradient.data(), gradient.size()), state, steps);
+        return rule(Row(parameters.data(), parameters.size()), ConstRow(gradient.data(), gradient.size()), state,
+                    steps);
     }
 
     std::size_t parameter_count_;
