@@ -150,3 +150,47 @@ TEST_CASE_TEMPLATE("powers", T, double, float) {
 }
 
 } // namespace
+
+namespace {
+
+/// The greatest error of lanes' exp in ULP over `count` arguments from `first` to `last`, against a wider type.
+template <class T, class Wider>
+double greatest_exp_error(T first, T last, std::size_t count) {
+    using pack = poise::lanes<T>;
+    auto greatest = 0.0;
+    for (std::size_t i = 0; i < count; i += pack::size) {
+        auto x = std::array<T, pack::size>{};
+        for (std::size_t j = 0; j < pack::size; ++j)
+            x[j] = first + (last - first) * (static_cast<T>(i + j) / static_cast<T>(count));
+        auto const found = poise::math::exp(pack::load(x.data())).to_array();
+        for (std::size_t j = 0; j < pack::size; ++j) {
+            auto const exact = std::exp(Wider(x[j]));
+            auto const rounded = static_cast<T>(exact);
+            if (std::isinf(rounded) || std::isinf(found[j])) {
+                if (rounded != found[j]) return std::numeric_limits<double>::infinity();
+                continue;
+            }
+            auto const ulp = std::nextafter(rounded, std::numeric_limits<T>::infinity()) - rounded;
+            greatest = std::max(greatest, static_cast<double>(std::abs(Wider(found[j]) - exact) / Wider(ulp)));
+        }
+    }
+    return greatest;
+}
+
+} // namespace
+
+TEST_CASE("lanes' exp is within 1.1 ULP from the subnormal numbers to overflow") {
+    CHECK(greatest_exp_error<float, double>(-105, 90, 1'000'000) < 1.1);
+    CHECK(greatest_exp_error<float, double>(88.5F, 88.8F, 100'000) < 1.1);
+    CHECK(greatest_exp_error<double, long double>(-746, 711, 300'000) < 1.1);
+    CHECK(greatest_exp_error<double, long double>(709.6, 709.9, 100'000) < 1.1);
+    CHECK(greatest_exp_error<double, long double>(-0.5, 0.5, 100'000) < 1.1);
+}
+
+TEST_CASE_TEMPLATE("lanes' log takes subnormal numbers", T, float, double) {
+    using limits = std::numeric_limits<T>;
+    for (auto const x : {limits::denorm_min(), 5 * limits::denorm_min(), limits::min() / 3, limits::min()}) {
+        auto const found = poise::math::log(poise::lanes<T>(x)).to_array()[0];
+        CHECK(std::abs(found - std::log(x)) <= 4 * limits::epsilon() * std::abs(std::log(x)));
+    }
+}

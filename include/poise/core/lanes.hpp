@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/lane_exp.hpp"
 #include "poise/core/math.hpp"
 
 #include <xsimd/xsimd.hpp>
@@ -14,8 +15,8 @@ namespace poise {
 template <std::floating_point T>
 class lane_mask;
 
-/// A SIMD pack: one scalar per lane, as many as the widest register of the target holds. The only place where poise
-/// touches the SIMD library (xsimd 8.1 or later).
+/// A SIMD pack: one scalar per lane, as many as the widest register of the target holds. Only this header and
+/// lane_exp.hpp touch the SIMD library (xsimd 8.1 or later).
 template <std::floating_point T>
 class lanes {
 public:
@@ -146,9 +147,15 @@ struct scalar_traits<lanes<T>> {
     static V max(V a, V b) { return keep_nan(a, xsimd::max(a.native(), b.native())); }
     static V min(V a, V b) { return keep_nan(a, xsimd::min(a.native(), b.native())); }
     static V fma(V a, V b, V c) { return xsimd::fma(a.native(), b.native(), c.native()); }
-    static V exp(V x) { return xsimd::exp(x.native()); }
+    static V exp(V x) { return poise::detail::packed_exp(x.native()); }
     static V expm1(V x) { return xsimd::expm1(x.native()); }
-    static V log(V x) { return xsimd::log(x.native()); }
+    // The pack's own takes subnormal numbers for larger ones (xsimd 8.1).
+    static V log(V x) {
+        mask const small = x < V(std::numeric_limits<T>::min());
+        constexpr auto scale = T(std::uint64_t(1) << std::numeric_limits<T>::digits);
+        V const log_x = xsimd::log(select(small, x * V(scale), x).native());
+        return select(small, log_x - V(T(std::numeric_limits<T>::digits * 0.69314718055994530942L)), log_x);
+    }
     static V log1p(V x) { return xsimd::log1p(x.native()); }
     static V sqrt(V x) { return xsimd::sqrt(x.native()); }
     static V tanh(V x) { return xsimd::tanh(x.native()); }
