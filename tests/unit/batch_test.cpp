@@ -222,3 +222,48 @@ TEST_CASE("rows without elements in no memory") {
 }
 
 } // namespace
+
+namespace {
+
+/// A kernel that says nothing about shapes.
+struct adds {
+    static constexpr std::array<char const*, 3> argument_names = {"left", "right", "sum"};
+    constexpr void operator()(row_of_reals auto left, row_of_reals auto right, writable_row auto sum) const {
+        map(sum, [](auto a, auto b) { return a + b; }, left, right);
+    }
+};
+
+} // namespace
+
+TEST_CASE("rows of different lengths are refused where the kernel does not say that it takes them") {
+    auto const memory = std::vector<double>(12, 1.0);
+    auto out = std::vector<double>(12, 7.0);
+    auto const refused = [&](auto const& left, auto const& right, auto const& sum, char const* text) {
+        everywhere::in_every_execution([&](auto execution, std::string const&) {
+            if constexpr (!std::is_same_v<decltype(execution), execution::in_lanes> || requires { left.length(); })
+                CHECK_THROWS_WITH_AS(for_each_row(execution, adds{}, left, right, sum), text, argument_error);
+        });
+        CHECK(out == std::vector<double>(12, 7.0));
+    };
+    refused(rows_of(memory.data(), 2, 4), rows_of(memory.data(), 2, 3), rows_of(out.data(), 2, 4),
+            "for_each_row: argument 'right': expected rows of 4 elements, got 3");
+    refused(rows_of(memory.data(), 2, 4), shared_row(memory), rows_of(out.data(), 2, 4),
+            "for_each_row: argument 'right': expected rows of 4 elements, got 12");
+    refused(rows_of(memory.data(), 2, 4), rows_of(memory.data(), 2, 4), interleaved_rows_of(out.data(), 2, 5),
+            "for_each_row: argument 'sum': expected rows of 4 elements, got 5");
+    CHECK_THROWS_WITH_AS(rows_of<4>(memory.data(), 2, 3), "rows_of: argument 'length': expected 4, got 3",
+                         argument_error);
+}
+
+TEST_CASE("ragged rows are compared row by row") {
+    auto const memory = std::vector<double>(12, 1.0);
+    auto out = std::vector<double>(12, 7.0);
+    auto const offsets = std::array<std::size_t, 3>{0, 5, 12}, other = std::array<std::size_t, 3>{0, 5, 11};
+    CHECK_THROWS_WITH_AS(for_each_row(execution::along{}, adds{}, ragged_batch(memory.data(), offsets),
+                                      ragged_batch(memory.data(), other), ragged_batch(out.data(), offsets)),
+                         "for_each_row: argument 'right': expected rows of 7 elements, got 6", argument_error);
+    CHECK(out[0] == 7.0);
+    for_each_row(execution::along{}, adds{}, ragged_batch(memory.data(), offsets), ragged_batch(memory.data(), offsets),
+                 ragged_batch(out.data(), offsets));
+    CHECK(out == std::vector<double>(12, 2.0));
+}

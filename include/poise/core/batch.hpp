@@ -160,15 +160,25 @@ concept batch_of_rows = requires(B const& b, std::size_t i) {
     { b(i, i) } -> std::convertible_to<typename B::value_type>;
 };
 
+namespace detail {
+
+constexpr void check_extent(std::string_view function, std::size_t extent, std::size_t length) {
+    require(extent == dynamic || length == extent, function, "length", extent, length);
+}
+
+} // namespace detail
+
 /// Consecutive rows of consecutive elements: data[i * length + k].
 template <std::size_t Extent = dynamic, class T>
 constexpr auto rows_of(T* data, std::size_t rows, std::size_t length) {
+    detail::check_extent("rows_of", Extent, length);
     return batch<T, Extent, row_contiguous>(data, rows, length, length, 1);
 }
 
 /// Element k of all rows consecutive: data[k * rows + i].
 template <std::size_t Extent = dynamic, class T>
 constexpr auto interleaved_rows_of(T* data, std::size_t rows, std::size_t length) {
+    detail::check_extent("interleaved_rows_of", Extent, length);
     return batch<T, Extent, interleaved>(data, rows, length, 1, rows);
 }
 
@@ -176,6 +186,7 @@ constexpr auto interleaved_rows_of(T* data, std::size_t rows, std::size_t length
 template <std::size_t Extent = dynamic, class T>
 constexpr auto strided_rows_of(T* data, std::size_t rows, std::size_t length, std::size_t row_stride,
                                std::size_t element_stride) {
+    detail::check_extent("strided_rows_of", Extent, length);
     return batch<T, Extent, strided>(data, rows, length, row_stride, element_stride);
 }
 

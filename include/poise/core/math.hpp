@@ -187,7 +187,15 @@ struct log_gamma_function {
     constexpr T operator()(T x) const {
         if constexpr (std::floating_point<T>) {
             if (std::is_constant_evaluated()) return constant::log_gamma(x);
+#if defined(__GLIBC__) && !defined(__CUDA_ARCH__)
+            auto sign = 0; // std::lgamma writes it to a variable that all threads share
+            if constexpr (std::same_as<T, float>)
+                return ::lgammaf_r(x, &sign);
+            else
+                return static_cast<T>(::lgamma_r(static_cast<double>(x), &sign));
+#else
             return std::lgamma(x);
+#endif
         } else {
             return scalar_traits<T>::log_gamma(x);
         }

@@ -54,7 +54,9 @@ constexpr void call(Kernel const& kernel, auto const& scratch, Rows... rows) {
 /// number of rows of working memory it wants (each as long as its longest argument; `scratch[i]`). Row kernels hold
 /// their hyper-parameters as named members, never throw, allocate or branch on a value, and may state
 ///  - `argument_names`, the names of their arguments for error messages, and
-///  - `check(batches...)`, what the batches' shapes and values must satisfy.
+///  - `check(batches...)`, what the batches' shapes and values must satisfy. Without it all rows of a call must be
+///  equally
+///    long, but for those of static length 1.
 template <class Kernel, class... Rows>
 concept row_kernel =
     (detail::scratch_rows_of<Kernel>() == 0 && requires(Kernel const& kernel, Rows... rows) { kernel(rows...); }) ||
@@ -100,13 +102,36 @@ constexpr std::size_t checked_rows(Batches const&... batches) {
     return rows == dynamic ? 1 : rows;
 }
 
+// What a kernel that says nothing about shapes may assume: all rows are of one length, but for values per row.
+template <class Kernel, class... Batches>
+constexpr void check_equal_lengths(std::size_t rows, Batches const&... batches) {
+    for (std::size_t i = 0; i < rows; ++i) {
+        auto length = dynamic;
+        auto index = std::size_t{0};
+        auto const check = [&]<class Batch>(Batch const& batch) {
+            if constexpr (Batch::extent != 1) {
+                if (length == dynamic)
+                    length = batch.length(i);
+                else if (batch.length(i) != length)
+                    require(false, "for_each_row", argument_name<Kernel>(index),
+                            "rows of " + std::to_string(length) + " elements", batch.length(i));
+            }
+            ++index;
+        };
+        (check(batches), ...);
+        if constexpr ((requires { batches.length(); } && ...)) return; // the rows of each batch are alike
+    }
+}
+
 template <class Execution, class Kernel, class... Batches>
 constexpr void run_batches(Execution const& execution, Kernel const& kernel, Batches const&... batches) {
     auto rows = std::size_t{1};
     if constexpr (Execution::checked) {
         rows = checked_rows<Kernel>(batches...);
         // A kernel's own check reads values, which the host cannot where they lie in device memory.
-        if constexpr (checks_batches<Kernel, Batches...> && !requires { Execution::on_device; })
+        if constexpr (!checks_batches<Kernel, Batches...>)
+            check_equal_lengths<Kernel>(rows, batches...);
+        else if constexpr (!requires { Execution::on_device; })
             kernel.check(batches...);
     } else {
         ((rows = Batches::is_shared ? rows : batches.rows()), ...);
