@@ -246,8 +246,7 @@ TEST_CASE("nash-md: arguments outside their domain are refused by name") {
         "nash_md_surrogate: argument 'mask': expected 0 or 1, got 0.5");
 }
 
-TEST_CASE("nash-md: the surrogate's gradient, by dual numbers with the ratio held constant; masked tokens count for "
-          "nothing") {
+TEST_CASE("nash-md: the surrogate's loss and gradient by their formula; masked tokens count for nothing") {
     auto const check = [](auto ratio_kind) {
         auto const l = std::array{-.5, -1.25, -2.}, reference = std::array{-.75, -1., -.5},
                    mask = std::array{1., 1., 1.};
