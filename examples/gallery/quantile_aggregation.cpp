@@ -1,4 +1,3 @@
-#include "experiment.hpp"
 #include "quantile_scores.hpp"
 
 #include <algorithm>
@@ -163,11 +162,6 @@ gallery::outcome crossing(gallery::settings const& settings) {
                 test.predictions(i, k) += random::normal<double>(noise.at(k, i));
         auto const average = plain_average(test.predictions);
         auto const before = interval_scores(test.targets, average);
-        auto const worse = [&](std::vector<double> const& after) {
-            auto count = std::size_t{0};
-            for (std::size_t i = 0; i < before.size(); ++i) count += after[i] > before[i] + 1e-12;
-            return static_cast<double>(count);
-        };
         auto const by_sort = interval_scores(test.targets, monotonised<monotone::sorted>(average));
         auto const by_isotonic = interval_scores(test.targets, monotonised<monotone::isotonic>(average));
         auto const by_sweep = interval_scores(test.targets, monotonised<monotone::sweep>(average));
@@ -184,9 +178,9 @@ gallery::outcome crossing(gallery::settings const& settings) {
         swept.values.push_back(mean_of(by_sweep));
         ratio.values.push_back(mean_of(by_sort) / mean_of(before));
         crossed.values.push_back(static_cast<double>(crossings) / n);
-        sort_worse.values.push_back(worse(by_sort));
-        isotonic_worse.values.push_back(worse(by_isotonic));
-        sweep_worse.values.push_back(worse(by_sweep) / n);
+        sort_worse.values.push_back(rows_made_worse(before, by_sort));
+        isotonic_worse.values.push_back(rows_made_worse(before, by_isotonic));
+        sweep_worse.values.push_back(rows_made_worse(before, by_sweep) / n);
     }
     auto bars = gallery::curve{.name = "mean over the seeds", .style = gallery::curve::styles::bars};
     for (auto const* measured : {&raw, &sorted, &isotonic, &swept}) bars.y.push_back(mean_of(measured->values));
@@ -258,15 +252,9 @@ gallery::outcome conformal(gallery::settings const& settings) {
             settings.seeds < 5 ? gallery::band{0.74, 0.86} : gallery::band{0.77, 0.83}; // the mean of 5
         measured->every_seed = false;
     }
-    auto const x = std::vector<double>(levels.begin(), levels.end());
-    auto picture = gallery::plot{
-        .name = "coverage",
-        .title = "Coverage of each level of model C",
-        .x_label = "level",
-        .y_label = "share of targets below",
-        .curves = {{.name = "as predicted", .x = x, .y = before, .style = gallery::curve::styles::lines_and_points},
-                   {.name = "shifted per level", .x = x, .y = after, .style = gallery::curve::styles::lines_and_points},
-                   {.name = "ideal", .x = x, .y = x}}};
+    auto const picture =
+        coverage_plot("Coverage of each level of model C", "share of targets below",
+                      {{.name = "as predicted", .y = before}, {.name = "shifted per level", .y = after}});
     return {.measurements = {raw, symmetric, symmetric_mean, asymmetric, asymmetric_mean, error_before, error_after},
             .plots = {picture},
             .reading =
@@ -274,10 +262,6 @@ gallery::outcome conformal(gallery::settings const& settings) {
                 "cover 80 % of the time. The guarantee is on average over inputs, not at each input."};
 }
 
-gallery::method const method{
-    .slug = "quantile-aggregation",
-    .title = "Flexible quantile aggregation",
-    .paper = "Fakoor, Kim, Mueller, Smola and Tibshirani, 2023, Flexible model aggregation for quantile regression"};
 gallery::registration const registered{
     method,
     gallery::experiment{.name = "quantile-aggregation-toy",

@@ -1,4 +1,3 @@
-#include "experiment.hpp"
 #include "quantile_models.hpp"
 #include "runner/csv.hpp"
 
@@ -74,14 +73,8 @@ gallery::outcome diabetes(gallery::settings const& settings) {
     wis.categories = {"no model", "linear", "kNN", "network", "average", "coarse", "medium", "fine", "local"};
     for (auto const& measured : scores) bars.y.push_back(mean_of(measured.values));
     wis.curves = {bars};
-    auto const x = std::vector<double>(levels.begin(), levels.end());
-    auto coverage = gallery::plot{
-        .name = "coverage",
-        .title = "Coverage of each level of the coarse aggregate",
-        .x_label = "level",
-        .y_label = "share of test patients below",
-        .curves = {{.name = "measured", .x = x, .y = level_coverage, .style = gallery::curve::styles::lines_and_points},
-                   {.name = "ideal", .x = x, .y = x}}};
+    auto const coverage = coverage_plot("Coverage of each level of the coarse aggregate",
+                                        "share of test patients below", {{.name = "measured", .y = level_coverage}});
     auto result = gallery::outcome{.measurements = {scores.begin(), scores.end()}, .plots = {wis, coverage}};
     for (auto const& measured : {coarse_ratio, local_ratio, skill, best, jensen, worse, raw, conformal, conformal_mean})
         result.measurements.push_back(measured);
@@ -96,10 +89,6 @@ gallery::outcome diabetes(gallery::settings const& settings) {
     return result;
 }
 
-gallery::method const method{
-    .slug = "quantile-aggregation",
-    .title = "Flexible quantile aggregation",
-    .paper = "Fakoor, Kim, Mueller, Smola and Tibshirani, 2023, Flexible model aggregation for quantile regression"};
 gallery::registration const registered{
     method,
     gallery::experiment{.name = "quantile-aggregation-diabetes",

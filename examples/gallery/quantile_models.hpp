@@ -215,7 +215,7 @@ split_result evaluate_split(table const& data, std::size_t split, std::size_t st
     auto const sorted_score = [&](sample_rows const& quantiles) {
         auto const before = interval_scores(test.y, quantiles),
                    after = interval_scores(test.y, monotonised<monotone::sorted>(quantiles));
-        for (std::size_t i = 0; i < before.size(); ++i) result.rows_made_worse += after[i] > before[i] + 1e-12;
+        result.rows_made_worse += rows_made_worse(before, after);
         return unit * mean_of(after);
     };
     for (std::size_t j = 0; j < base_models.size(); ++j) result.base[j] = unit * score(test.y, predictions.model(j));

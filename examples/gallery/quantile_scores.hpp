@@ -1,5 +1,7 @@
 #pragma once
 
+#include "experiment.hpp"
+
 #include "poise/estimator/conformal.hpp"
 #include "poise/execution/simd.hpp"
 #include "poise/metric/interval_score.hpp"
@@ -15,6 +17,11 @@ namespace quantile_gallery {
 using namespace poise;
 namespace granularity = weighting::granularity;
 namespace monotone = solver::monotone;
+
+inline gallery::method const method{.slug = "quantile-aggregation",
+                                    .title = "Flexible quantile aggregation",
+                                    .paper = "Fakoor, Kim, Mueller, Smola and Tibshirani, 2023, Flexible model "
+                                             "aggregation for quantile regression"};
 
 inline constexpr std::array levels{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 inline constexpr std::size_t level_count = levels.size();
@@ -60,6 +67,13 @@ inline double score(std::vector<double> const& targets, sample_rows const& quant
     return mean_of(interval_scores(targets, quantiles));
 }
 
+/// How many rows an operator made worse, beyond rounding.
+inline double rows_made_worse(std::vector<double> const& before, std::vector<double> const& after) {
+    auto count = std::size_t{0};
+    for (std::size_t i = 0; i < before.size(); ++i) count += after[i] > before[i] + 1e-12;
+    return static_cast<double>(count);
+}
+
 template <class Operator>
 sample_rows monotonised(sample_rows const& quantiles, Operator op = {}) {
     auto result = quantiles, pullback = quantiles;
@@ -73,6 +87,20 @@ inline std::vector<double> coverages(std::vector<double> const& targets, sample_
     for_each_row(execution::along{}, metric::coverage{}, shared_row(targets), quantiles.columns(0, level_count),
                  result);
     return result;
+}
+/// Curves over the levels, beside the ideal.
+inline gallery::plot coverage_plot(std::string title, std::string y_label, std::vector<gallery::curve> curves) {
+    auto const x = std::vector<double>(levels.begin(), levels.end());
+    for (auto& curve : curves) {
+        curve.x = x;
+        curve.style = gallery::curve::styles::lines_and_points;
+    }
+    curves.push_back({.name = "ideal", .x = x, .y = x});
+    return {.name = "coverage",
+            .title = std::move(title),
+            .x_label = "level",
+            .y_label = std::move(y_label),
+            .curves = std::move(curves)};
 }
 /// How often the interval between two levels covers it, each end shifted outwards.
 inline double interval_coverage(std::vector<double> const& targets, sample_rows const& quantiles, std::size_t low,
