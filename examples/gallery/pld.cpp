@@ -1,4 +1,4 @@
-#include "experiment.hpp"
+#include "pld_method.hpp"
 
 #include "poise/execution/simd.hpp"
 #include "poise/interop/eigen.hpp"
@@ -222,9 +222,7 @@ gallery::outcome synthetic(gallery::settings const& settings) {
 }
 
 gallery::registration const registered{
-    {.slug = "pld",
-     .title = "Plackett-Luce distillation",
-     .paper = "PLD: A Choice-Theoretic List-Wise Knowledge Distillation, 2025 (arXiv 2506.12542)"},
+    pld_gallery::method,
     {.name = "pld-synthetic",
      .title = "A linear student of two teachers, eight objectives",
      .claim =

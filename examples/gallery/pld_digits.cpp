@@ -1,4 +1,4 @@
-#include "experiment.hpp"
+#include "pld_method.hpp"
 #include "runner/csv.hpp"
 
 #include "poise/execution/simd.hpp"
@@ -199,9 +199,7 @@ gallery::outcome distillation(gallery::settings const& settings) {
 }
 
 gallery::registration const registered{
-    {.slug = "pld",
-     .title = "Plackett-Luce distillation",
-     .paper = "PLD: A Choice-Theoretic List-Wise Knowledge Distillation, 2025 (arXiv 2506.12542)"},
+    pld_gallery::method,
     {.name = "pld-digits",
      .title = "Handwritten digits: a network distilled into a small one",
      .claim =
