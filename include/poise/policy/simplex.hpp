@@ -1,6 +1,7 @@
 #pragma once
 
-#include "poise/policy/softmax_policy.hpp"
+#include "poise/policy/batch_by_sample.hpp"
+#include "poise/policy/log_probability_formulas.hpp"
 
 #include <vector>
 
