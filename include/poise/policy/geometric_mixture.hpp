@@ -4,7 +4,9 @@
 #include "poise/core/verbs.hpp"
 #include "poise/execution/row_kernel.hpp"
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 /// The normalised geometric mixture p^(1-w) q^w / Z: linear interpolation of logits. The opponent of Nash-MD and of its
 /// policy-gradient form (slug nash-md: Munos et al., 2023, arXiv 2312.00886, sections 6 and 7); shared by distillation
@@ -54,6 +56,12 @@ struct geometric_mixture {
         }
     }
 };
+
+/// The weight of the reference in an epoch, counted from 0, from a list with one for each epoch, whose last repeats.
+constexpr double mixture_weight_in_epoch(std::span<double const> weights, std::size_t epoch) {
+    require(!weights.empty(), "mixture_weight_in_epoch", "weights", "at least one weight", 0);
+    return weights[std::min(epoch, weights.size() - 1)];
+}
 
 /// Kernel: the mixture of two autoregressive policies one token at a time, from their next-token logits:
 /// log softmax((1 - beta) logits + beta reference_logits), a row per position. Not the sequence-level mixture: the
