@@ -60,6 +60,7 @@
 #include "poise/random/random.hpp"
 #include "poise/reward/preference_game.hpp"
 #include "poise/reward/preference_matrix.hpp"
+#include "poise/reward/preference_table.hpp"
 #include "poise/reward/table.hpp"
 #include "poise/solver/adam.hpp"
 #include "poise/solver/game_opponent.hpp"

@@ -1,10 +1,11 @@
 #include "nash_md_games.hpp"
 
-#include "poise/core/dual.hpp"
+#include "poise/concepts.hpp"
 #include "poise/core/lanes.hpp"
 #include "poise/execution/simd.hpp"
 #include "poise/objective/nash_md_policy_gradient.hpp"
 #include "poise/policy/exponential_moving_average.hpp"
+#include "poise/reward/preference_table.hpp"
 #include "poise/solver/sampled_opponent.hpp"
 #include "poise/solver/two_player_mirror_descent.hpp"
 
@@ -63,6 +64,40 @@ TEST_CASE("nash-md: the ends of a geometric mixture are exact, and zeros stay ze
     CHECK(mixture == std::array{0., none});
     policy::log_geometric_mixture(row(mixture), row(logits), row(other), 1.0);
     CHECK(mixture == std::array{none, 0.});
+}
+
+TEST_CASE("nash-md: the weight of the mixture from epoch to epoch: the last of the list repeats") {
+    constexpr auto weights = std::array{.5, .25, .125};
+    static_assert(policy::mixture_weight_in_epoch(weights, 0) == .5);
+    static_assert(policy::mixture_weight_in_epoch(weights, 2) == .125);
+    static_assert(policy::mixture_weight_in_epoch(weights, 7) == .125);
+    throws([] { policy::mixture_weight_in_epoch({}, 0); },
+           "mixture_weight_in_epoch: argument 'weights': expected at least one weight, got 0");
+}
+
+TEST_CASE("nash-md: the reward of an action is its win probability minus 1/2") {
+    using table = reward::preference_table<double>;
+    static_assert(concepts::compares_actions<table> && concepts::scores_actions<reward::win_margin<table>>);
+    auto preferences = vector(cyclic.preferences.begin(), cyclic.preferences.end());
+    for (auto k = 0; k < 9; ++k) preferences.push_back(.5); // a second context, without preferences
+    auto const games = table(preferences, 3);
+    CHECK(games.contexts() == 2);
+    CHECK(games.preference(0, 0, 1) == .9);
+    auto const nu = vector{.2, .5, .3, 1, 0, 0};
+    auto const margin = reward::win_margin<table>(games, nu, 3);
+    auto mean = 0.;
+    for (std::size_t y = 0; y < 3; ++y) {
+        mean += policy3[y] * margin.score(0, y);
+        CHECK(margin.score(1, y) == 0);
+    }
+    CHECK(mean ==
+          doctest::Approx(reward::win_probability(row(cyclic.preferences), row(policy3), row(std::array{.2, .5, .3})) -
+                          .5));
+    throws([] { table({.5, .5}, 2); }, "reward::preference_table: argument 'preferences': expected a square matrix");
+    throws([] { table({.5, .8, .3, .5}, 2); },
+           "reward::preference_table: argument 'preferences': expected P[i][j] + P[j][i] = 1");
+    throws([&] { reward::win_margin<table>(games, {.5, .4, .2}, 3); },
+           "reward::win_margin: argument 'opponents': expected probabilities that sum to 1, got 1.1");
 }
 
 TEST_CASE("nash-md: an action of probability 0 keeps it, unless eta tau is 1 up to rounding") {
