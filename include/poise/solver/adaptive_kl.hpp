@@ -2,6 +2,7 @@
 
 #include "poise/core/lengths.hpp"
 #include "poise/core/math.hpp"
+#include "poise/core/row.hpp"
 
 #include <array>
 
