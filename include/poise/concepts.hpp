@@ -2,6 +2,7 @@
 
 #include "poise/core/batch.hpp"
 #include "poise/core/row.hpp"
+#include "poise/environment/transition.hpp"
 #include "poise/execution/row_kernel.hpp"
 #include "poise/random/address.hpp"
 
@@ -10,10 +11,10 @@
 #include <span>
 #include <tuple>
 
-/// What the parts of a program must provide: policies, rewards, estimators, weightings, objectives, solvers, executions
-/// and communicators. Each concept is made of named smaller ones, so that a compiler that refuses a type says which
-/// part is missing. A type models a concept only if it also means what the comment says. tests/static/archetypes.hpp
-/// has the least type that satisfies each.
+/// What the parts of a program must provide: policies, rewards, environments, estimators, weightings, objectives,
+/// solvers, executions and communicators. Each concept is made of named smaller ones, so that a compiler that refuses a
+/// type says which part is missing. A type models a concept only if it also means what the comment says.
+/// tests/static/archetypes.hpp has the least type that satisfies each.
 namespace poise::concepts {
 
 // ---- policy
@@ -151,6 +152,62 @@ concept reward = scores_actions<R> || compares_actions<R>;
 template <class R>
 constexpr void require_scoring_reward() {
     static_assert(satisfied<scores_actions<R>>, "not a reward that scores_actions: score(context, action)");
+}
+
+// ---- environment
+
+/// `reset(where)` gives the first state of an episode.
+template <class E>
+concept resets = requires(E const& e, random::address where) {
+    { e.reset(where) } -> std::same_as<typename E::state_type>;
+};
+
+/// `step(state, action, where)` gives the `environment::transition` that the action makes.
+template <class E>
+concept makes_transitions = requires(E const& e, typename E::state_type const& state,
+                                     typename E::action_type const& action, random::address where) {
+    {
+        e.step(state, action, where)
+    } -> std::same_as<environment::transition<typename E::state_type, typename E::value_type>>;
+};
+
+/// `observe(state, out)` writes what a policy sees of the state, `observation_size()` numbers.
+template <class E>
+concept observes = requires(E const& e, typename E::state_type const& state, row<typename E::value_type> out) {
+    { e.observation_size() } -> std::convertible_to<std::size_t>;
+    e.observe(state, out);
+};
+
+/// A Markov decision process that can be sampled. It is a value without hidden state. `reset` and `step` draw at the
+/// address they are given and at the next indices, `draws` of them at most, and at none else. With a SIMD pack as
+/// value_type there is one episode per lane, and the draws of lane i are those of replica + i.
+template <class E>
+concept environment = scalar<typename E::value_type> && resets<E> && makes_transitions<E> && observes<E> && requires {
+    { E::draws } -> std::convertible_to<std::uint32_t>;
+};
+
+/// An environment with finitely many actions, 0 … actions() - 1.
+template <class E>
+concept finite_action_environment = environment<E> && requires(E const& e) {
+    { e.actions() } -> std::convertible_to<std::size_t>;
+};
+
+/// One with finitely many states too, 0 … states() - 1.
+template <class E>
+concept finite_environment = finite_action_environment<E> && requires(E const& e) {
+    { e.states() } -> std::convertible_to<std::size_t>;
+};
+
+/// Compiles for an `environment`; otherwise the error says what E lacks.
+template <class E>
+constexpr void require_environment() {
+    static_assert(satisfied<resets<E>>, "not an environment: no resets: reset(random::address) must give a state_type");
+    static_assert(
+        satisfied<makes_transitions<E>>,
+        "not an environment: no makes_transitions: step(state, action, random::address) must give a transition");
+    static_assert(satisfied<observes<E>>,
+                  "not an environment: no observes: observation_size() and observe(state, out)");
+    static_assert(satisfied<environment<E>>, "not an environment: it does not state its number of draws");
 }
 
 // ---- what is computed from samples: row kernels, asked about the rows that they are to be given

@@ -68,6 +68,20 @@ struct comparing_reward {
     double preference(context, std::size_t, std::size_t) const { return 0.5; }
 };
 
+struct environment {
+    using value_type = double;
+    struct state_type {};
+    using action_type = action;
+    static constexpr std::uint32_t draws = 0;
+
+    state_type reset(poise::random::address) const { return {}; }
+    poise::environment::transition<state_type, double> step(state_type, action, poise::random::address) const {
+        return {};
+    }
+    std::size_t observation_size() const { return 0; }
+    void observe(state_type, poise::row<double>) const {}
+};
+
 /// An estimator of one row, and a weighting by one row.
 struct estimator {
     void operator()(poise::row_of_reals auto, poise::writable_row auto) const {}

@@ -2,13 +2,19 @@
 
 #include "poise/core/dual.hpp"
 #include "poise/distributed/communicator.hpp"
+#include "poise/environment/bandit.hpp"
+#include "poise/environment/cart_pole.hpp"
+#include "poise/environment/chain.hpp"
+#include "poise/environment/grid_world.hpp"
 #include "poise/execution/simd.hpp"
 #include "poise/metric/expected_reward.hpp"
 #include "poise/objective/nash_md_policy_gradient.hpp"
 #include "poise/objective/plackett_luce_distillation.hpp"
 #include "poise/policy/simplex.hpp"
 #include "poise/policy/tabular_softmax.hpp"
+#include "poise/reward/composite.hpp"
 #include "poise/reward/table.hpp"
+#include "poise/reward/verifiable.hpp"
 #include "poise/solver/nash_md.hpp"
 #include "poise/solver/optimizer.hpp"
 #include "poise/weighting/ranking_weights.hpp"
@@ -36,6 +42,8 @@ static_assert(concepts::scores_actions<archetype::scoring_reward> &&
               !concepts::compares_actions<archetype::scoring_reward>);
 static_assert(concepts::compares_actions<archetype::comparing_reward> &&
               !concepts::scores_actions<archetype::comparing_reward>);
+static_assert(concepts::environment<archetype::environment>);
+static_assert(!concepts::finite_action_environment<archetype::environment>);
 static_assert(concepts::estimator<archetype::estimator, in>);
 static_assert(concepts::weighting<archetype::weighting, in>);
 static_assert(concepts::objective<archetype::objective, in>);
@@ -53,13 +61,18 @@ static_assert(requires(double const* from, double* to) {
                         poise::rows_of(to, 1, 1));
 });
 
+static_assert(concepts::environment<poise::environment::time_limit<archetype::environment>>);
+static_assert(std::is_same_v<decltype(poise::environment::step_or_reset(archetype::environment{}, {}, {}, {}, {}).next),
+                             archetype::environment::state_type>);
+
 // One is not the other.
 template <class T>
 inline constexpr int roles =
-    concepts::policy<T> + concepts::reward<T> + concepts::estimator<T, in> + concepts::objective<T, in> +
-    concepts::solver<T> + concepts::execution_policy<T> + concepts::communicator<T>;
+    concepts::policy<T> + concepts::reward<T> + concepts::environment<T> + concepts::estimator<T, in> +
+    concepts::objective<T, in> + concepts::solver<T> + concepts::execution_policy<T> + concepts::communicator<T>;
 static_assert(roles<archetype::policy> == 1 && roles<archetype::finite_policy> == 1);
 static_assert(roles<archetype::scoring_reward> == 1 && roles<archetype::comparing_reward> == 1);
+static_assert(roles<archetype::environment> == 1);
 static_assert(roles<archetype::estimator> == 1 && roles<archetype::objective> == 1);
 static_assert(roles<archetype::solver> == 1 && roles<archetype::execution> == 1 && roles<archetype::communicator> == 1);
 static_assert(roles<int> == 0 && roles<std::vector<double>> == 0);
@@ -91,8 +104,21 @@ inline constexpr bool tabular_policies =
 static_assert(tabular_policies<double> && tabular_policies<float> && tabular_policies<poise::lanes<double>>);
 static_assert(concepts::scores_actions<poise::reward::table<double>>);
 static_assert(concepts::compares_actions<poise::reward::bradley_terry<poise::reward::table<float>>>);
+static_assert(
+    concepts::scores_actions<poise::reward::composite<double, poise::reward::table<float>, archetype::scoring_reward>>);
+static_assert(concepts::scores_actions<poise::reward::verifiable<double, archetype::context, archetype::action,
+                                                                 bool (*)(archetype::context, archetype::action)>>);
 static_assert(!concepts::policy<poise::reward::table<double>>);
 static_assert(!concepts::reward<poise::policy::tabular_softmax<double>>);
+
+template <class T>
+inline constexpr bool finite_environments = concepts::finite_environment<poise::environment::contextual_bandit<T>> &&
+                                            concepts::finite_environment<poise::environment::chain<T>> &&
+                                            concepts::finite_environment<poise::environment::grid_world<T>>;
+static_assert(finite_environments<double> && finite_environments<float> && finite_environments<poise::lanes<float>>);
+static_assert(concepts::finite_environment<poise::environment::finite_mdp<float>>);
+static_assert(concepts::finite_action_environment<poise::environment::cart_pole<poise::lanes<float>>>);
+static_assert(!concepts::environment<poise::policy::tabular_softmax<double>>);
 
 static_assert(concepts::objective<poise::objective::plackett_luce_distillation<>, in, in, poise::row<double const, 1>>);
 static_assert(concepts::objective<poise::objective::nash_md_surrogate<>, in, in, in, poise::row<double const, 1>>);
