@@ -35,4 +35,12 @@ constexpr void require_length(std::string_view function, std::string_view argume
             require(false, function, argument, std::to_string(expected) + " elements", batch.length(i));
 }
 
+/// Throws `argument_error` unless the rows of all batches are as long as those of the first.
+template <class Names, class First, class... Batches>
+constexpr void require_equal_lengths(std::string_view function, Names const& names, First const& first,
+                                     Batches const&... batches) {
+    auto index = std::size_t{0};
+    (require_length_of(function, names[++index], batches, first), ...);
+}
+
 } // namespace poise

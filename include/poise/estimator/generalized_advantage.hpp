@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/core/computed_row.hpp"
+#include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/core/scan.hpp"
 #include "poise/core/segment.hpp"
@@ -71,6 +72,9 @@ struct generalized_advantage {
     double discount = 0.99;
     double lambda = 0.95;
 
+    using reads = fields<field::reward, field::value, field::terminal, field::last_value>;
+    using writes = fields<field::advantage, field::returns>;
+    using scope = per_sequence;
     static constexpr std::array argument_names{"rewards", "values", "terminal", "last_value", "advantages", "returns"};
 
     constexpr void operator()(row_of_reals auto rewards, row_of_reals auto values, row_of_reals auto terminal,

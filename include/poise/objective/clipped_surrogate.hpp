@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/core/verbs.hpp"
 
@@ -20,6 +21,8 @@ struct clipped_surrogate {
     double high = 0.2;
     double dual = math::infinity<double>; ///< greater than 1; infinity: no dual clip
 
+    using reads = fields<field::log_probability, field::old_log_probability, field::advantage>;
+    using writes = fields<field::loss, field::gradient<field::log_probability>>;
     static constexpr std::array argument_names{"log_probability", "old_log_probability", "advantage", "loss",
                                                "gradient"};
 
@@ -42,16 +45,15 @@ struct clipped_surrogate {
             },
             gradient, advantage);
     }
-    constexpr void check(auto const& log_probability, auto const& old_log_probability, auto const& advantage,
-                         auto const& loss, auto const& gradient) const {
+    constexpr void check_hyperparameters() const {
         constexpr auto name = "clipped_surrogate";
         require_domain(low >= 0 && low < 1, name, "low", "a number in [0, 1)", low);
         require_domain(high >= 0, name, "high", "a number not below 0", high);
         require_domain(dual > 1, name, "dual", "a number above 1", dual);
-        require_length_of(name, "old_log_probability", old_log_probability, log_probability);
-        require_length_of(name, "advantage", advantage, log_probability);
-        require_length_of(name, "loss", loss, log_probability);
-        require_length_of(name, "gradient", gradient, log_probability);
+    }
+    constexpr void check(auto const& log_probability, auto const&... others) const {
+        check_hyperparameters();
+        require_equal_lengths("clipped_surrogate", argument_names, log_probability, others...);
     }
 };
 

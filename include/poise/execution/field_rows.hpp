@@ -1,0 +1,139 @@
+#pragma once
+
+#include "poise/core/segment.hpp"
+#include "poise/core/verbs.hpp"
+#include "poise/pipeline.hpp"
+
+/// The rows of named fields while a pipeline runs over one row of a batch.
+namespace poise::detail {
+
+/// How many axes a field has inside a row: one number per row; one per element of the row (or per sequence of it); one
+/// per token of its sequences.
+enum rank : int { per_row_rank = 0, per_element_rank = 1, per_token_rank = 2 };
+
+template <class Batch>
+inline constexpr int rank_of_batch = batch_of_sequences<Batch> ? per_token_rank
+                                     : Batch::extent == 1      ? per_row_rank
+                                                               : per_element_rank;
+
+struct no_fields {};
+
+/// The fields that are known, the latest first. `Computed`: a stage wrote it, so that a later one may write it again.
+template <auto Field, int Rank, bool Computed, class Row, class Rest>
+struct bound_field {
+    Row row;
+    Rest rest;
+};
+
+struct not_found {
+    static constexpr int rank = -1;
+    static constexpr bool computed = false;
+};
+
+template <int Rank, bool Computed, class Row>
+struct found_field {
+    static constexpr int rank = Rank;
+    static constexpr bool computed = Computed;
+    Row row;
+};
+
+template <auto Field>
+constexpr not_found find(no_fields const&) {
+    return {};
+}
+template <auto Field, auto First, int Rank, bool Computed, class Row, class Rest>
+constexpr auto find(bound_field<First, Rank, Computed, Row, Rest> const& known) {
+    if constexpr (std::is_same_v<decltype(Field), decltype(First)>)
+        return found_field<Rank, Computed, Row>{known.row};
+    else
+        return find<Field>(known.rest);
+}
+template <auto Field, class Known>
+using found_in = decltype(find<Field>(std::declval<Known const&>()));
+
+template <auto Field, int Rank, bool Computed, class Row, class Known>
+constexpr auto bind(Row row, Known const& known) {
+    return bound_field<Field, Rank, Computed, Row, Known>{row, known};
+}
+
+/// The lengths of a row's fields by rank, static where they are known, and where its sequences begin: at the values of
+/// the row `Starts`, or at equal distances.
+template <std::size_t Elements, std::size_t Tokens, class Starts>
+struct row_shape {
+    std::size_t elements;
+    std::size_t tokens;
+    Starts starts;
+
+    constexpr std::size_t first(std::size_t g) const {
+        if constexpr (row_of_reals<Starts>)
+            return static_cast<std::size_t>(value_of<Starts>(starts[g]));
+        else
+            return g * (tokens / elements);
+    }
+    constexpr std::size_t count(std::size_t g) const { return (g + 1 == elements ? tokens : first(g + 1)) - first(g); }
+
+    /// The part of a working row that a field of this rank takes.
+    template <int Rank, class Row>
+    constexpr auto part(Row row) const {
+        if constexpr (Rank == per_row_rank)
+            return segment<1>(row, 0);
+        else if constexpr (Rank == per_element_rank)
+            return segment<Elements>(row, 0, elements);
+        else
+            return segment<Tokens>(row, 0, tokens);
+    }
+    /// What sequence g sees of a field.
+    template <int Rank, class Row>
+    constexpr auto of_sequence(Row row, std::size_t g) const {
+        if constexpr (Rank == per_row_rank)
+            return row;
+        else if constexpr (Rank == per_element_rank)
+            return segment<1>(row, g);
+        else
+            return segment(row, first(g), count(g));
+    }
+    /// A field repeated to a finer rank.
+    template <int From, int To, class Row, class Out>
+    constexpr void repeat(Row row, Out out) const {
+        if constexpr (From == per_element_rank && To == per_token_rank)
+            for (std::size_t g = 0; g < elements; ++g) fill(of_sequence<To>(out, g), value_of<Row>(row[g]));
+        else
+            fill(out, value_of<Row>(row[0]));
+    }
+};
+
+// ---- which fields a pipeline writes
+
+template <class Found, auto... More>
+struct list_with {
+    using type = Found;
+};
+template <auto... Found, auto First, auto... More>
+struct list_with<fields<Found...>, First, More...>
+    : list_with<
+          std::conditional_t<fields<Found...>::template contains<First>, fields<Found...>, fields<Found..., First>>,
+          More...> {};
+
+template <class List, class Stage>
+constexpr auto with_written(List list, Stage const*) {
+    auto const merged = []<class Found, auto... More>(Found, fields<More...>) {
+        return typename list_with<Found, More...>::type{};
+    };
+    return merged(merged(merged(list, typename Stage::writes{}), writes_per_sequence<Stage>()),
+                  writes_per_row<Stage>());
+}
+
+/// All fields that the stages write, each once.
+template <class List, class... Stages>
+struct written_by_all {
+    using type = List;
+};
+template <class List, class First, class... More>
+struct written_by_all<List, First, More...>
+    : written_by_all<decltype(with_written(List{}, static_cast<First const*>(nullptr))), More...> {};
+
+template <class Stage>
+inline constexpr std::size_t written_count =
+    Stage::writes::size + decltype(writes_per_sequence<Stage>())::size + decltype(writes_per_row<Stage>())::size;
+
+} // namespace poise::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "poise/core/fields.hpp"
+#include "poise/core/verbs.hpp"
+
+#include <array>
+
+/// Penalties on the distance from a reference policy, from samples of the policy: three estimates of KL(pi || ref),
+/// with d = log pi - log ref of a sampled action (Schulman, "Approximating KL divergence", 2020). As losses they are
+/// differentiated through log pi only: of the three, k2's gradient has the expectation of the KL's own.
+namespace poise::penalty {
+
+/// d: unbiased, of either sign. As a loss its gradient has expectation 0: use it in the reward.
+struct k1 {
+    constexpr auto value(auto d) const { return d; }
+    constexpr auto slope(auto d) const { return decltype(d)(1); }
+};
+/// d^2 / 2: biased, not below 0.
+struct k2 {
+    constexpr auto value(auto d) const { return real_of<decltype(d)>(0.5) * d * d; }
+    constexpr auto slope(auto d) const { return d; }
+};
+/// e^{-d} - 1 + d: unbiased, not below 0.
+struct k3 {
+    constexpr auto value(auto d) const { return math::expm1(-d) + d; }
+    constexpr auto slope(auto d) const { return -math::expm1(-d); }
+};
+
+/// loss = coefficient k(log pi - log ref), per element, for one of the estimates above.
+template <class Estimate>
+struct kl {
+    double coefficient = 0.1;
+
+    using reads = fields<field::log_probability, field::reference_log_probability>;
+    using writes = fields<field::loss, field::gradient<field::log_probability>>;
+    static constexpr std::array argument_names{"log_probability", "reference_log_probability", "loss", "gradient"};
+
+    constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto reference_log_probability,
+                              writable_row auto loss, writable_row auto gradient) const {
+        auto const c = real_of<value_of<decltype(loss)>>(coefficient);
+        map(
+            loss, [=](auto log_p, auto log_q) { return c * Estimate{}.value(log_p - log_q); }, log_probability,
+            reference_log_probability);
+        map(
+            gradient, [=](auto log_p, auto log_q) { return c * Estimate{}.slope(log_p - log_q); }, log_probability,
+            reference_log_probability);
+    }
+};
+
+using kl_k1 = kl<k1>;
+using kl_k2 = kl<k2>;
+using kl_k3 = kl<k3>;
+
+} // namespace poise::penalty
