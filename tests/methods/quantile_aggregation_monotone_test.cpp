@@ -238,6 +238,23 @@ TEST_CASE("ties merge into one block and share the cotangent") {
     for (auto const x : pullback) CHECK(x == doctest::Approx(1.0));
 }
 
+TEST_CASE("an outlier does not merge the small values beside it") {
+    auto const check = []<class T>(T outlier, T step, auto execution) {
+        for (auto const& z :
+             {std::vector<T>{1, 1 + step, 1 + 2 * step, outlier}, {-outlier, 1, 1 + step, 1 + 2 * step}}) {
+            auto const w = std::vector<T>(4, T(1)), g = std::vector<T>{1, 2, 3, 4};
+            auto fit = z, pullback = z;
+            for_each_row(execution, solver::isotonic_regression{}, one(z), one(w), one(g), one(fit), one(pullback));
+            CHECK(fit == z); // it ascends already
+            CHECK(pullback == g);
+        }
+    };
+    check(1e12, 1e-7, execution::sequential{});
+    check(1e12, 1e-7, execution::in_lanes{});
+    check(1e6f, 1e-2f, execution::sequential{});
+    check(1e6f, 1e-2f, execution::in_lanes{});
+}
+
 TEST_CASE("monotone operators: edge cases and errors") {
     auto empty = std::vector<double>{};
     CHECK_NOTHROW(for_each_row(execution::sequential{}, solver::monotonise<monotone::isotonic>{},

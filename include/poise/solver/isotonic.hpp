@@ -22,13 +22,18 @@ struct equal_weights {
 
 namespace detail {
 
-/// Blocks whose means differ by no more than the rounding of means of m values are one block: which of them are equal
-/// must not depend on the order of summation, on the execution or on the precision, for the pullback depends on it.
-template <row_of_reals Values>
-constexpr auto block_tolerance(Values z) {
-    using T = value_of<Values>;
-    auto const size = [](auto x) { return math::select(math::isinf(x), real_of<T>(0), math::abs(x)); };
-    return maximum(size, z) * T(real_of<T>(2 * z.size()) * math::epsilon<T>);
+/// Neighbouring blocks, the upper of which begins at `first`, are one block unless the mean `above` exceeds `below` by
+/// more than the rounding of means of m values: which of them are equal must not depend on the order of summation, on
+/// the execution or on the precision, for the pullback depends on it. The rounding is that of the values at the
+/// boundary: an outlier elsewhere does not count.
+template <row_of_reals Values, class T>
+constexpr auto is_above(Values z, std::size_t first, T above, T below) {
+    using R = real_of<T>;
+    auto const size = [](T x) { return T(math::select(math::isinf(x), T(0), math::abs(x))); };
+    auto const values = math::max(size(T(z[first - 1])), size(T(z[first])));
+    auto const tolerance =
+        math::max(values, math::max(size(below), size(above))) * T(R(2 * z.size()) * math::epsilon<R>);
+    return above > below + tolerance;
 }
 
 /// A stack of blocks (value, weight, first index), kept in three scratch rows; a block is merged into the one before it
@@ -38,20 +43,20 @@ constexpr void pool_adjacent_violators(Values z, Weights w, Fit fit, auto const&
     using T = value_of<Fit>;
     auto const m = z.size();
     auto const value = scratch[0], weight = scratch[1], first = scratch[2];
-    auto const tolerance = T(block_tolerance(z));
     auto blocks = std::size_t{0};
     for (std::size_t k = 0; k < m; ++k) {
-        auto top = T(z[k]), top_weight = T(w[k]), start = T(real_of<T>(k));
-        while (blocks > 0 && !(top > T(value[blocks - 1]) + tolerance)) {
+        auto top = T(z[k]), top_weight = T(w[k]);
+        auto start = k;
+        while (blocks > 0 && !is_above(z, start, top, T(value[blocks - 1]))) {
             --blocks;
             auto const below_weight = T(weight[blocks]), together = below_weight + top_weight;
             top = (T(value[blocks]) * below_weight + top * top_weight) / together;
             top_weight = together;
-            start = T(first[blocks]);
+            start = poise::detail::to_index(T(first[blocks]));
         }
         value[blocks] = top;
         weight[blocks] = top_weight;
-        first[blocks] = start;
+        first[blocks] = T(real_of<T>(start));
         ++blocks;
     }
     for (std::size_t k = m; k-- > 0;) {
@@ -102,14 +107,13 @@ template <row_of_reals Values, row_of_reals Weights, row_of_reals Fit, row_of_re
 constexpr void isotonic_pullback(Values z, Weights w, Fit fit, Cotangent cotangent, Out out, auto const& scratch) {
     using T = value_of<Out>;
     auto const m = z.size();
-    auto const tolerance = detail::block_tolerance(z);
     auto const weights_so_far = scratch[0];
-    auto const joined = [&](std::size_t k) { return T(fit[k]) - T(fit[k - 1]) <= tolerance; };
+    auto const apart = [&](std::size_t k) { return detail::is_above(z, k, T(fit[k]), T(fit[k - 1])); };
     auto total = T(0), weight = T(0);
     for (std::size_t k = 0; k < m; ++k) {
         if (k > 0) {
-            total = math::select(joined(k), total, T(0));
-            weight = math::select(joined(k), weight, T(0));
+            total = math::select(apart(k), T(0), total);
+            weight = math::select(apart(k), T(0), weight);
         }
         total = total + T(cotangent[k]);
         weight = weight + T(w[k]);
@@ -118,8 +122,8 @@ constexpr void isotonic_pullback(Values z, Weights w, Fit fit, Cotangent cotange
     }
     for (std::size_t k = m; k-- > 0;) {
         if (k + 1 < m) { // the sums of a whole block stand at its last element
-            total = math::select(joined(k + 1), total, T(out[k]));
-            weight = math::select(joined(k + 1), weight, T(weights_so_far[k]));
+            total = math::select(apart(k + 1), T(out[k]), total);
+            weight = math::select(apart(k + 1), T(weights_so_far[k]), weight);
         }
         out[k] = T(w[k]) * (total / weight);
     }
