@@ -22,7 +22,8 @@ public:
         require(elements > 0 && preferences_.size() % elements == 0, name, "preferences",
                 "a square matrix per context, one row and one column per action", preferences_.size());
         for (std::size_t context = 0; context < contexts(); ++context)
-            check_preferences(name, elements, actions, [&](auto k) { return preferences_[context * elements + k]; });
+            check_preferences(name, elements, actions,
+                              [&](std::size_t k) { return preferences_[context * elements + k]; });
     }
     constexpr std::size_t contexts() const { return preferences_.size() / (actions_ * actions_); }
     constexpr std::size_t actions() const { return actions_; }
@@ -52,7 +53,8 @@ public:
         require(actions > 0 && opponents_.size() % actions == 0, name, "opponents",
                 "a distribution over the actions per context", opponents_.size());
         for (std::size_t first = 0; first < opponents_.size(); first += actions)
-            check_distribution(name, "opponents", actions, actions, [&](auto k) { return opponents_[first + k]; });
+            check_distribution(name, "opponents", actions, actions,
+                               [&](std::size_t k) { return opponents_[first + k]; });
     }
     constexpr value_type score(std::size_t context, std::size_t action) const {
         auto total = value_type(-0.5);
