@@ -177,7 +177,9 @@ TEST_CASE("what V-trace refuses") {
     CHECK_THROWS_WITH_AS(run({.rho_bar = 0}, whole), "v_trace: argument 'rho_bar': expected a number above 0, got 0",
                          poise::domain_violation);
     CHECK_THROWS_AS(run({.c_bar = everywhere::nan}, whole), poise::domain_violation);
-    CHECK_THROWS_AS(run({.discount = -0.1}, whole), poise::domain_violation);
+    CHECK_THROWS_WITH_AS(run({.discount = -0.1}, whole),
+                         "v_trace: argument 'discount': expected a number in [0, 1], got -0.1",
+                         poise::domain_violation);
     CHECK_THROWS_AS(run({}, poise::rows_of(three.data(), 1, 2)), poise::argument_error);
 }
 

@@ -74,6 +74,7 @@ struct v_trace {
     }
     constexpr void check_hyperparameters() const {
         constexpr auto name = "v_trace";
+        require_domain(discount >= 0 && discount <= 1, name, "discount", "a number in [0, 1]", discount);
         require_domain(lambda >= 0 && lambda <= 1, name, "lambda", "a number in [0, 1]", lambda);
         require_domain(rho_bar > 0, name, "rho_bar", "a number above 0", rho_bar);
         require_domain(c_bar > 0, name, "c_bar", "a number above 0", c_bar);
