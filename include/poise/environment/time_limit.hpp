@@ -68,14 +68,22 @@ struct continued_transition {
 };
 
 /// A step, and a reset where the episode is over, lane by lane: replicas whose episodes differ in length go on
-/// together. The reset draws at `reset_where`, whether it is needed or not.
+/// together. The reset draws at `reset_where`.
 template <concepts::environment Environment>
 constexpr continued_transition<Environment> step_or_reset(Environment const& environment,
                                                           typename Environment::state_type const& state,
                                                           typename Environment::action_type const& action,
                                                           random::address step_where, random::address reset_where) {
     auto const reached = environment.step(state, action, step_where);
-    return {reached, select_state(reached.done(), environment.reset(reset_where), reached.next)};
+    auto const done = reached.done();
+    auto const nowhere = [&] {
+        if constexpr (std::same_as<mask_of<typename Environment::value_type>, bool>)
+            return !done;
+        else
+            return !any(done);
+    }();
+    if (nowhere) return {reached, reached.next}; // the same, without draws that most steps do not need
+    return {reached, select_state(done, environment.reset(reset_where), reached.next)};
 }
 
 } // namespace poise::environment
