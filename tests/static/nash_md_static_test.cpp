@@ -3,6 +3,7 @@
 #include "poise/policy/best_response.hpp"
 #include "poise/policy/exponential_moving_average.hpp"
 #include "poise/solver/nash_md.hpp"
+#include "poise/solver/sampled_opponent.hpp"
 #include "poise/solver/two_player_mirror_descent.hpp"
 
 /// Nash-MD at compile time: the compiler evaluates the steps and refuses undefined behaviour.
@@ -88,6 +89,12 @@ static_assert(close(gradient(), {0, 0, 0}, 1e-15));
 template <class T>
 using solver_of = decltype(solver::nash_md(reward::preference_game<T, 10>{}, solver::decreasing_step{}));
 static_assert(std::is_trivially_copyable_v<solver_of<double>> && std::is_trivially_copyable_v<solver_of<lanes<float>>>);
+
+// A row of a batch has no replica, so an opponent that draws would not draw the same in every execution.
+template <class Opponent>
+concept runs_on_rows = requires { typename solver::mirror_descent<Opponent>; };
+static_assert(runs_on_rows<solver::opponent::self>);
+static_assert(!runs_on_rows<solver::opponent::sampled<solver::opponent::self>>);
 
 // What is asked of a schedule and of kernels.
 static_assert(solver::mirror_step_schedule<solver::constant_step<>, lanes<double>>);

@@ -10,6 +10,10 @@
 /// `out`; the rows of logarithms are unnormalised, the greatest of `log_mixture` is 0.
 namespace poise::solver::opponent {
 
+/// An opponent that draws at random, by `draws`: each game needs a replica of its own.
+template <class Opponent>
+concept draws_actions = requires(Opponent const& opponent) { opponent.draws; };
+
 /// The geometric mixture of the policy and the reference that the step starts from: Nash-MD.
 struct geometric_mixture {
     constexpr void operator()(writable_row auto out, row_of_reals auto, row_of_reals auto log_mixture,

@@ -55,7 +55,9 @@ constexpr void check_start(std::string_view function, std::string_view argument,
 ///     mirror_descent{opponent::geometric_mixture{}, constant_step{0.2}, tau, steps}
 /// gives the last iterate `policy`, and the opponent it last played against (for Nash-MD the mixture m; without steps
 /// the start).
+/// Not for an opponent that draws, as a row does not know which replica it is: see mirror_descent_solver.
 template <class Opponent = opponent::geometric_mixture, class Schedule = decreasing_step>
+    requires(!opponent::draws_actions<Opponent>)
 struct mirror_descent {
     Opponent opponent{};
     Schedule schedule{};
