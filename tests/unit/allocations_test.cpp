@@ -1,8 +1,12 @@
 #include "everywhere.hpp"
 
 #include "poise/policy/mlp.hpp"
+#include "poise/policy/neural_softmax.hpp"
 #include "poise/policy/simplex.hpp"
 #include "poise/policy/tabular_softmax.hpp"
+#include "poise/policy/tanh_gaussian.hpp"
+#include "poise/policy/token_policy.hpp"
+#include "poise/policy/with_temperature.hpp"
 #include "poise/solver/optimizer.hpp"
 #include "poise/solver/simplex_step.hpp"
 
@@ -108,6 +112,38 @@ TEST_CASE("tabular policies allocate nothing") {
                             static_cast<double>(simplex.sample(context, {.seed = 1}));
               }
           }) == 0);
+}
+
+template <class Policy, class Context>
+void check_batches_allocate_nothing(Policy const& policy, Context const& context) {
+    constexpr std::size_t samples = 30;
+    auto const contexts = std::vector<Context>(samples, context);
+    auto actions = std::vector<typename Policy::action_type>(samples);
+    auto tape = typename Policy::tape(samples);
+    auto log_p = std::vector<double>(samples), entropies = log_p, gradient = std::vector<double>();
+    gradient.resize(policy.parameters().size());
+    auto const pass = [&] {
+        policy.sample(contexts, {.seed = 1}, tape, actions);
+        policy.evaluate(contexts, actions, tape, log_p, entropies);
+        policy.pullback(tape, log_p, entropies, gradient);
+    };
+    pass(); // a token policy makes room for its entropies
+    CHECK(allocations_of(pass) == 0);
+    CHECK(allocations_of([&] { policy.pullback(context, policy.sample(context, {.seed = 2}), 1.0, gradient); }) == 0);
+}
+
+TEST_CASE("batches of policies, and single samples, allocate nothing") {
+    using policy::dense, policy::activation::tanh;
+    auto const draw = policy::initialization::glorot{};
+    auto const where = random::address{.seed = 3};
+    check_batches_allocate_nothing(policy::neural_softmax<double, dense<4, 70, tanh>, dense<70, 3>>(draw, where),
+                                   std::array<double, 4>{1, 2, 3, 4});
+    check_batches_allocate_nothing(policy::tanh_gaussian<double, dense<4, 70, tanh>, dense<70, 3>>(draw, where),
+                                   std::array<double, 4>{1, 2, 3, 4});
+    auto const tabular = policy::tabular_softmax<double>(5, 10);
+    check_batches_allocate_nothing(tabular, std::size_t{2});
+    check_batches_allocate_nothing(policy::with_temperature(tabular, 0.5), std::size_t{2});
+    check_batches_allocate_nothing(policy::token_policy<double, 4>(5, 3, 1), std::size_t{2});
 }
 
 } // namespace
