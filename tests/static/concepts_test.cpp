@@ -10,8 +10,16 @@
 #include "poise/metric/expected_reward.hpp"
 #include "poise/objective/nash_md_policy_gradient.hpp"
 #include "poise/objective/plackett_luce_distillation.hpp"
+#include "poise/policy/averaged.hpp"
+#include "poise/policy/epsilon_uniform.hpp"
+#include "poise/policy/log_linear.hpp"
+#include "poise/policy/mixture.hpp"
+#include "poise/policy/neural_softmax.hpp"
 #include "poise/policy/simplex.hpp"
 #include "poise/policy/tabular_softmax.hpp"
+#include "poise/policy/tanh_gaussian.hpp"
+#include "poise/policy/token_policy.hpp"
+#include "poise/policy/with_temperature.hpp"
 #include "poise/reward/composite.hpp"
 #include "poise/reward/table.hpp"
 #include "poise/reward/verifiable.hpp"
@@ -102,6 +110,23 @@ template <class T>
 inline constexpr bool tabular_policies =
     whole_finite_policy<poise::policy::tabular_softmax<T>> && whole_finite_policy<poise::policy::simplex<T>>;
 static_assert(tabular_policies<double> && tabular_policies<float> && tabular_policies<poise::lanes<double>>);
+namespace policy = poise::policy;
+template <class T>
+inline constexpr bool other_finite_policies =
+    whole_finite_policy<policy::log_linear<T>> && whole_finite_policy<policy::neural_softmax<T, policy::dense<2, 3>>> &&
+    whole_finite_policy<policy::with_temperature<policy::log_linear<T>>> &&
+    whole_finite_policy<policy::epsilon_uniform<policy::simplex<T>>> &&
+    whole_finite_policy<policy::mixture<policy::mixing::linear, policy::tabular_softmax<T>, policy::simplex<T>>> &&
+    whole_finite_policy<policy::frozen<policy::tabular_softmax<T>>> &&
+    whole_finite_policy<policy::averaged<policy::tabular_softmax<T>>>;
+static_assert(other_finite_policies<double> && other_finite_policies<float> &&
+              other_finite_policies<poise::lanes<double>>);
+template <class T>
+inline constexpr bool policies_of_other_actions =
+    whole_policy<policy::diagonal_gaussian<T, policy::dense<2, 3>>> &&
+    whole_policy<policy::tanh_gaussian<T, policy::dense<2, 3>>> && whole_policy<policy::token_policy<T, 4>>;
+static_assert(policies_of_other_actions<double> && policies_of_other_actions<float>);
+static_assert(!concepts::finite_policy<policy::token_policy<double, 4>>);
 static_assert(concepts::scores_actions<poise::reward::table<double>>);
 static_assert(concepts::compares_actions<poise::reward::bradley_terry<poise::reward::table<float>>>);
 static_assert(
