@@ -18,9 +18,11 @@ struct pipeline {
     std::tuple<Stages...> stages;
 };
 
-// An error of composition: the compiler names the stage and the field where it says that this is deleted.
-template <class Stage, auto Field>
+// Errors of composition: the compiler names the stage and the field where it says that one of these is deleted.
+template <class Fault>
 void stage_writes_a_field_that_an_earlier_stage_has_already_read() = delete;
+template <class NoStage>
+void only_a_pipeline_stage_can_be_composed() = delete;
 
 namespace detail {
 
@@ -48,24 +50,43 @@ inline constexpr bool writes_field =
     Stage::writes::template contains<Field> || decltype(writes_per_sequence<Stage>())::template contains<Field> ||
     decltype(writes_per_row<Stage>())::template contains<Field>;
 
-// A field that a stage writes, though an earlier one has read it and none before that wrote it: the order is wrong.
-template <class Later, class... Earlier, auto... Written>
-constexpr void check_order(pipeline<Earlier...> const&, fields<Written...>) {
-    constexpr auto check = []<auto Field>() {
-        constexpr auto sums_up = std::is_same_v<typename decltype(Field)::combination, added>;
-        if constexpr (!sums_up && (Earlier::reads::template contains<Field> || ...) &&
-                      !(writes_field<Earlier, Field> || ...))
-            stage_writes_a_field_that_an_earlier_stage_has_already_read<Later, Field>();
-    };
-    (check.template operator()<Written>(), ...);
-}
+/// What is wrong with a composition: a stage and a field, for a message.
+template <class Stage, auto Field>
+struct fault {};
+struct no_fault {};
+
+// The first field that a stage writes though an earlier stage has read it and none before that wrote it: the order is
+// wrong.
+template <class Later, class Earlier, class Writes>
+struct late_write {
+    using type = no_fault;
+};
+template <class Later, class... Earlier, auto First, auto... More>
+struct late_write<Later, pipeline<Earlier...>, fields<First, More...>> {
+    static constexpr bool late = !std::is_same_v<typename decltype(First)::combination, added> &&
+                                 (Earlier::reads::template contains<First> || ...) &&
+                                 !(writes_field<Earlier, First> || ...);
+    using type = typename std::conditional_t<late, std::type_identity<fault<Later, First>>,
+                                             late_write<Later, pipeline<Earlier...>, fields<More...>>>::type;
+};
+template <class First, class Second>
+struct first_late_write {
+    using type = no_fault;
+};
+template <class First, class Stage, class... Stages>
+struct first_late_write<First, pipeline<Stage, Stages...>> {
+    using here = typename late_write<Stage, First, typename Stage::writes>::type;
+    using type =
+        typename std::conditional_t<std::is_same_v<here, no_fault>, first_late_write<First, pipeline<Stages...>>,
+                                    std::type_identity<here>>::type;
+};
 
 template <pipeline_stage Stage>
-constexpr auto as_pipeline(Stage const& stage) {
-    return pipeline<Stage>{std::tuple{stage}};
+constexpr pipeline<Stage> as_pipeline(Stage const& stage) {
+    return {std::tuple{stage}};
 }
 template <class... Stages>
-constexpr auto as_pipeline(pipeline<Stages...> const& stages) {
+constexpr pipeline<Stages...> as_pipeline(pipeline<Stages...> const& stages) {
     return stages;
 }
 
@@ -74,22 +95,35 @@ inline constexpr bool is_pipeline = false;
 template <class... Stages>
 inline constexpr bool is_pipeline<pipeline<Stages...>> = true;
 
+template <class A, class B>
+using fault_of_order = typename first_late_write<decltype(as_pipeline(std::declval<A const&>())),
+                                                 decltype(as_pipeline(std::declval<B const&>()))>::type;
+
+template <class A, class B>
+constexpr auto compose(A const& a, B const& b) {
+    auto const first = as_pipeline(a);
+    auto const second = as_pipeline(b);
+    return [&]<class... All>(std::tuple<All...> stages) {
+        return pipeline<All...>{stages};
+    }(std::tuple_cat(first.stages, second.stages));
+}
+
 } // namespace detail
 
 template <class P>
 concept composable = pipeline_stage<P> || detail::is_pipeline<P>;
 
 /// a | b: a, then b. Does not compile where b writes what a has already read.
-template <composable A, composable B>
+template <class A, class B>
+    requires(composable<A> || composable<B>)
 constexpr auto operator|(A const& a, B const& b) {
-    auto const first = detail::as_pipeline(a);
-    auto const second = detail::as_pipeline(b);
-    [&]<class... Later>(pipeline<Later...> const&) {
-        (detail::check_order<Later>(first, typename Later::writes{}), ...);
-    }(second);
-    return [&]<class... All>(std::tuple<All...> stages) {
-        return pipeline<All...>{stages};
-    }(std::tuple_cat(first.stages, second.stages));
+    if constexpr (!composable<A> || !composable<B>) {
+        only_a_pipeline_stage_can_be_composed<std::conditional_t<composable<A>, B, A>>();
+    } else if constexpr (!std::is_same_v<detail::fault_of_order<A, B>, detail::no_fault>) {
+        stage_writes_a_field_that_an_earlier_stage_has_already_read<detail::fault_of_order<A, B>>();
+    } else {
+        return detail::compose(a, b);
+    }
 }
 
 // For argument-dependent look-up of `|` on stages. A user's namespace of stages says the same.

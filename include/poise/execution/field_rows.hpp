@@ -1,8 +1,8 @@
 #pragma once
 
+#include "poise/core/fields.hpp"
 #include "poise/core/segment.hpp"
 #include "poise/core/verbs.hpp"
-#include "poise/pipeline.hpp"
 
 /// The rows of named fields while a pipeline runs over one row of a batch.
 namespace poise::detail {
@@ -101,39 +101,5 @@ struct row_shape {
             fill(out, value_of<Row>(row[0]));
     }
 };
-
-// ---- which fields a pipeline writes
-
-template <class Found, auto... More>
-struct list_with {
-    using type = Found;
-};
-template <auto... Found, auto First, auto... More>
-struct list_with<fields<Found...>, First, More...>
-    : list_with<
-          std::conditional_t<fields<Found...>::template contains<First>, fields<Found...>, fields<Found..., First>>,
-          More...> {};
-
-template <class List, class Stage>
-constexpr auto with_written(List list, Stage const*) {
-    auto const merged = []<class Found, auto... More>(Found, fields<More...>) {
-        return typename list_with<Found, More...>::type{};
-    };
-    return merged(merged(merged(list, typename Stage::writes{}), writes_per_sequence<Stage>()),
-                  writes_per_row<Stage>());
-}
-
-/// All fields that the stages write, each once.
-template <class List, class... Stages>
-struct written_by_all {
-    using type = List;
-};
-template <class List, class First, class... More>
-struct written_by_all<List, First, More...>
-    : written_by_all<decltype(with_written(List{}, static_cast<First const*>(nullptr))), More...> {};
-
-template <class Stage>
-inline constexpr std::size_t written_count =
-    Stage::writes::size + decltype(writes_per_sequence<Stage>())::size + decltype(writes_per_row<Stage>())::size;
 
 } // namespace poise::detail

@@ -25,7 +25,8 @@ struct clip_fraction {
         auto const clipped = sum(
             [least = R(1 - low), most = R(1 + high)](auto log_p, auto old) {
                 auto const ratio = math::exp(log_p - old);
-                return math::select((ratio < least) | (ratio > most), decltype(ratio)(1), decltype(ratio)(0));
+                using V = decltype(ratio);
+                return math::select(ratio < least, V(1), math::select(ratio > most, V(1), V(0)));
             },
             log_probability, old_log_probability);
         fraction[0] = clipped / T(R(log_probability.size()));

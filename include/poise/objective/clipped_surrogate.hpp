@@ -40,8 +40,8 @@ struct clipped_surrogate {
         map(
             gradient,
             [=](auto ratio, auto a) {
-                auto const clipped = (ratio < least(a)) | (ratio > most(a));
-                return -a * math::select(clipped, R(0), ratio); // a NaN is not clipped
+                auto const unless_above = math::select(ratio > most(a), R(0), ratio); // a NaN is not clipped
+                return -a * math::select(ratio < least(a), R(0), unless_above);
             },
             gradient, advantage);
     }
