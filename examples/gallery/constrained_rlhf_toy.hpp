@@ -2,6 +2,7 @@
 
 #include "experiment.hpp"
 
+#include "poise/estimator/group_relative.hpp"
 #include "poise/metric/proxy_point.hpp"
 #include "poise/policy/mlp.hpp"
 #include "poise/policy/softmax_policy.hpp"
@@ -143,7 +144,7 @@ struct history {
 };
 
 template <class Weighing, class Policy = log_linear>
-using program = solver::constrained_ppo<Policy, Weighing, estimator::centered_advantage>;
+using program = solver::constrained_ppo<Policy, Weighing, estimator::centered>;
 
 template <class Weighing, class Policy>
 program<Weighing, Policy> make_program(Policy start, world const& of, std::vector<double> thresholds, std::size_t seed,
