@@ -149,6 +149,14 @@ namespace weighting {
 using poise::operator|;
 }
 
+/// A stage under other names: with_fields<Stage, fields<reads...>, fields<writes...>>{stage}, in the stage's own order.
+template <pipeline_stage Stage, class Reads, class Writes>
+    requires(Reads::size == Stage::reads::size && Writes::size == Stage::writes::size)
+struct with_fields : Stage {
+    using reads = Reads;
+    using writes = Writes;
+};
+
 /// The fields that a pipeline is given, or that it is to give back.
 template <class... Named>
 struct field_batch {

@@ -45,6 +45,7 @@ constexpr auto name_batch(Object& object) {
 namespace field {
 
 POISE_FIELD(reward, replaced);
+POISE_FIELD(step_reward, replaced); ///< of each step, beside the reward of a whole sequence
 POISE_FIELD(cost, replaced);
 POISE_FIELD(baseline, replaced);
 POISE_FIELD(advantage, replaced);

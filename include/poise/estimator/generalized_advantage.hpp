@@ -44,6 +44,9 @@ constexpr void check_trajectory(std::string_view function, double discount, auto
 struct reward_to_go {
     double discount = 1;
 
+    using reads = fields<field::step_reward, field::terminal, field::last_value>;
+    using writes = fields<field::advantage>;
+    using scope = per_sequence;
     static constexpr std::array argument_names{"rewards", "terminal", "last_reward_to_go", "reward_to_go"};
 
     constexpr void operator()(row_of_reals auto rewards, row_of_reals auto terminal, row_of_reals auto last,
