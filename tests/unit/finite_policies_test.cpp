@@ -13,6 +13,7 @@ using namespace policy_checks;
 using namespace poise::policy;
 
 constexpr std::size_t contexts = 3, actions = 5;
+constexpr std::size_t here = 1; // a context
 using tabular = tabular_softmax<double>;
 std::vector<std::size_t> const some_contexts = {2, 0, 1, 1, 2, 0, 2};
 
@@ -33,18 +34,18 @@ log_linear<double> random_log_linear(std::uint64_t seed) {
 }
 
 TEST_CASE("tabular softmax") {
-    check_finite(random_tabular(1), random_tabular(2), std::size_t{1});
+    check_finite(random_tabular(1), random_tabular(2), here);
     check_batch(random_tabular(1), some_contexts);
 }
 
 TEST_CASE("simplex") {
-    check_finite(random_simplex(1), random_simplex(2), std::size_t{1}, false);
+    check_finite(random_simplex(1), random_simplex(2), here, false);
     check_batch(random_simplex(1), some_contexts);
 }
 
 TEST_CASE("log-linear") {
     auto const policy = random_log_linear(1);
-    check_finite(policy, random_log_linear(2), std::size_t{1});
+    check_finite(policy, random_log_linear(2), here);
     check_batch(policy, some_contexts);
     // By the formula.
     auto z = std::vector<double>(actions);
@@ -57,11 +58,11 @@ TEST_CASE("log-linear") {
     auto one_hot = std::vector<double>(contexts * actions * contexts * actions);
     for (std::size_t k = 0; k < contexts * actions; ++k) one_hot[k * contexts * actions + k] = 1;
     auto table = log_linear<double>(actions, contexts * actions, one_hot);
-    CHECK(table.entropy(1) == doctest::Approx(std::log(5.0)));
+    CHECK(table.entropy(here) == doctest::Approx(std::log(5.0)));
     auto const same = random_tabular(3);
     copy(table.parameters(), same.parameters());
     CHECK(table.contexts() == contexts);
-    CHECK(table.log_probability(1, 3) == doctest::Approx(same.log_probability(1, 3)).epsilon(1e-14));
+    CHECK(table.log_probability(here, 3) == doctest::Approx(same.log_probability(here, 3)).epsilon(1e-14));
     CHECK_THROWS_AS(log_linear<double>(5, 4, std::vector<double>(30)), argument_error);
     CHECK_THROWS_AS(log_linear<double>(5, 2, std::vector<double>(30), std::vector<double>(14)), argument_error);
 }
@@ -69,11 +70,11 @@ TEST_CASE("log-linear") {
 TEST_CASE("with temperature") {
     auto const inner = random_tabular(1);
     auto const policy = with_temperature(inner, 0.6);
-    check_finite(policy, with_temperature(random_tabular(2), 0.6), std::size_t{1});
+    check_finite(policy, with_temperature(random_tabular(2), 0.6), here);
     check_batch(policy, some_contexts);
-    CHECK(with_temperature(inner, 1).log_probability(1, 2) == doctest::Approx(inner.log_probability(1, 2)));
-    auto const ratio = policy.log_probability(1, 2) - policy.log_probability(1, 3);
-    CHECK(ratio == doctest::Approx((inner.log_probability(1, 2) - inner.log_probability(1, 3)) / 0.6));
+    CHECK(with_temperature(inner, 1).log_probability(here, 2) == doctest::Approx(inner.log_probability(here, 2)));
+    auto const ratio = policy.log_probability(here, 2) - policy.log_probability(here, 3);
+    CHECK(ratio == doctest::Approx((inner.log_probability(here, 2) - inner.log_probability(here, 3)) / 0.6));
     CHECK_THROWS_AS(with_temperature(inner, 0), domain_violation);
     CHECK_THROWS_AS(with_temperature(inner, everywhere::nan), domain_violation);
 }
@@ -81,22 +82,23 @@ TEST_CASE("with temperature") {
 TEST_CASE("epsilon-uniform") {
     auto const inner = random_tabular(1);
     auto const policy = epsilon_uniform(inner, 0.2);
-    check_finite(policy, epsilon_uniform(random_tabular(2), 0.2), std::size_t{1});
+    check_finite(policy, epsilon_uniform(random_tabular(2), 0.2), here);
     check_batch(policy, some_contexts);
-    CHECK(std::exp(policy.log_probability(1, 2)) ==
-          doctest::Approx(0.8 * std::exp(inner.log_probability(1, 2)) + 0.04).epsilon(1e-14));
+    CHECK(std::exp(policy.log_probability(here, 2)) ==
+          doctest::Approx(0.8 * std::exp(inner.log_probability(here, 2)) + 0.04).epsilon(1e-14));
     auto impossible = inner;
     impossible.logits(1)[2] = -everywhere::infinity;
-    CHECK(epsilon_uniform(impossible, 0.2).log_probability(1, 2) == doctest::Approx(std::log(0.04)));
-    CHECK(epsilon_uniform(impossible, 0).log_probability(1, 2) == -everywhere::infinity);
-    CHECK(epsilon_uniform(impossible, 0).log_probability(1, 3) == doctest::Approx(impossible.log_probability(1, 3)));
+    CHECK(epsilon_uniform(impossible, 0.2).log_probability(here, 2) == doctest::Approx(std::log(0.04)));
+    CHECK(epsilon_uniform(impossible, 0).log_probability(here, 2) == -everywhere::infinity);
+    CHECK(epsilon_uniform(impossible, 0).log_probability(here, 3) ==
+          doctest::Approx(impossible.log_probability(here, 3)));
     auto gradient = std::vector<double>(contexts * actions);
-    epsilon_uniform(impossible, 0).entropy_pullback(1, 1.0, gradient);
+    epsilon_uniform(impossible, 0).entropy_pullback(here, 1.0, gradient);
     for (auto const g : gradient) CHECK(std::isfinite(g));
     // Over a greedy policy it is the epsilon-greedy one.
     auto const greedy = epsilon_uniform(with_temperature(inner, 1e-9), 0.2);
     auto log_p = std::vector<double>(actions);
-    greedy.log_probabilities(1, row(log_p));
+    greedy.log_probabilities(here, row(log_p));
     std::sort(log_p.begin(), log_p.end());
     CHECK(log_p[0] == doctest::Approx(std::log(0.04)));
     CHECK(log_p[actions - 2] == doctest::Approx(std::log(0.04)));
@@ -105,7 +107,7 @@ TEST_CASE("epsilon-uniform") {
 }
 
 TEST_CASE("a reweighted simplex: its free parameters need not stay normalised") {
-    check_derivatives(epsilon_uniform(random_simplex(1), 0.2), epsilon_uniform(random_simplex(2), 0.2), std::size_t{1},
+    check_derivatives(epsilon_uniform(random_simplex(1), 0.2), epsilon_uniform(random_simplex(2), 0.2), here,
                       std::size_t{2});
 }
 
@@ -116,17 +118,17 @@ TEST_CASE("mixtures with a reference") {
     };
     auto const check = [&](auto how, auto const& formula) {
         auto const policy = mixed(how, 1);
-        check_finite(policy, mixed(how, 2), std::size_t{1});
+        check_finite(policy, mixed(how, 2), here);
         check_batch(policy, some_contexts);
         CHECK(policy.parameters().size() == contexts * actions);
         auto expected = std::vector<double>(actions);
         for (std::size_t a = 0; a < actions; ++a)
-            expected[a] = formula(std::exp(policy.inner().log_probability(1, a)), reference.probabilities(1)[a]);
+            expected[a] = formula(std::exp(policy.inner().log_probability(here, a)), reference.probabilities(1)[a]);
         auto const total = sum(row(expected));
         for (std::size_t a = 0; a < actions; ++a)
-            CHECK(std::exp(policy.log_probability(1, a)) == doctest::Approx(expected[a] / total).epsilon(1e-13));
-        CHECK(mixed(how, 1, 0).log_probability(1, 2) == doctest::Approx(policy.inner().log_probability(1, 2)));
-        CHECK(mixed(how, 1, 1).log_probability(1, 2) == doctest::Approx(reference.log_probability(1, 2)));
+            CHECK(std::exp(policy.log_probability(here, a)) == doctest::Approx(expected[a] / total).epsilon(1e-13));
+        CHECK(mixed(how, 1, 0).log_probability(here, 2) == doctest::Approx(policy.inner().log_probability(here, 2)));
+        CHECK(mixed(how, 1, 1).log_probability(here, 2) == doctest::Approx(reference.log_probability(here, 2)));
         CHECK_THROWS_AS(mixed(how, 1, -0.1), domain_violation);
         CHECK_THROWS_AS(mixture(how, random_tabular(1), tabular(contexts, actions + 1), 0.5), argument_error);
     };
@@ -142,9 +144,9 @@ TEST_CASE("reweighted policies of many actions take their working memory from th
     auto const inner = scattered(tabular(1, 100), 5);
     auto const policy = with_temperature(inner, 2);
     auto log_p = std::vector<double>(100);
-    policy.log_probabilities(0, row(log_p));
+    policy.log_probabilities(std::size_t{0}, row(log_p));
     CHECK(std::abs(log_sum_exp(row(log_p))) < 1e-13);
-    CHECK(policy.log_probability(0, 77) == log_p[77]);
+    CHECK(policy.log_probability(std::size_t{0}, 77) == log_p[77]);
 }
 
 TEST_CASE("float agrees with double") {
@@ -152,9 +154,55 @@ TEST_CASE("float agrees with double") {
     using in_float = decltype(policy)::over<float>;
     static_assert(concepts::finite_policy<in_float> && concepts::batched_policy<in_float>);
     auto const other = in_float(policy);
-    CHECK(close(static_cast<double>(other.entropy(1)), policy.entropy(1), everywhere::tolerance<float>));
-    CHECK(close(static_cast<double>(other.log_probability(1, 2)), policy.log_probability(1, 2),
+    CHECK(close(static_cast<double>(other.entropy(here)), policy.entropy(here), everywhere::tolerance<float>));
+    CHECK(close(static_cast<double>(other.log_probability(here, 2)), policy.log_probability(here, 2),
                 everywhere::tolerance<float>));
+}
+
+/// One policy per lane, each with parameters of its own, does in batches of the lanes' actions what the replicas do.
+template <template <class> class Policy>
+void check_lanes(Policy<double> const& start) {
+    using pack = lanes<double>;
+    auto packed = Policy<pack>(start);
+    auto alone = std::vector<Policy<double>>(pack::size, start);
+    for (std::size_t k = 0; k < start.parameters().size(); ++k) {
+        auto values = std::array<double, pack::size>{};
+        for (std::size_t lane = 0; lane < pack::size; ++lane) {
+            alone[lane].parameters()[k] *= 1 + 0.1 * static_cast<double>(lane);
+            values[lane] = alone[lane].parameters()[k];
+        }
+        packed.parameters()[k] = pack::load(values.data());
+    }
+    auto const n = some_contexts.size();
+    auto tape = typename Policy<pack>::tape(n);
+    auto drawn = std::vector<pack>(n), log_p = drawn, entropies = drawn;
+    packed.sample(some_contexts, {.seed = 6}, tape, drawn);
+    packed.evaluate(some_contexts, drawn, tape, log_p, entropies);
+    auto gradient = std::vector<pack>(start.parameters().size(), pack(0.0));
+    auto const c = std::vector<pack>(n, pack(1.5)), e = std::vector<pack>(n, pack(-0.3));
+    packed.pullback(tape, c, e, gradient);
+    auto actions_differ = false;
+    for (std::size_t lane = 0; lane < pack::size; ++lane) {
+        auto expected = std::vector<double>(gradient.size());
+        for (std::uint32_t i = 0; i < n; ++i) {
+            auto const a = alone[lane].sample(some_contexts[i],
+                                              {.seed = 6, .replica = static_cast<std::uint32_t>(lane), .index = i});
+            actions_differ |= drawn[i][lane] != drawn[i][0];
+            CHECK(drawn[i][lane] == static_cast<double>(a));
+            CHECK(close(log_p[i][lane], alone[lane].log_probability(some_contexts[i], a), 1e-13));
+            CHECK(close(entropies[i][lane], alone[lane].entropy(some_contexts[i]), 1e-13));
+            alone[lane].pullback(some_contexts[i], a, 1.5, expected);
+            alone[lane].entropy_pullback(some_contexts[i], -0.3, expected);
+        }
+        for (std::size_t k = 0; k < expected.size(); ++k) CHECK(close(gradient[k][lane], expected[k], 1e-12));
+    }
+    CHECK(actions_differ);
+}
+
+TEST_CASE("a policy per lane") {
+    SUBCASE("tabular softmax") { check_lanes<tabular_softmax>(random_tabular(1)); }
+    SUBCASE("simplex") { check_lanes<simplex>(random_simplex(1)); }
+    SUBCASE("log-linear") { check_lanes<log_linear>(random_log_linear(1)); }
 }
 
 } // namespace

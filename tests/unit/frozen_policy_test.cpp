@@ -23,7 +23,7 @@ TEST_CASE("a frozen policy says what the policy said, and learns nothing") {
     for (auto& logit : {&policy.logits(1)[0], &policy.logits(1)[2]}) *logit += 1.5;
     CHECK(reference.parameters().size() == 0);
     CHECK(reference.actions() == 4);
-    CHECK(reference.log_probability(std::size_t{1}, 2) == start.log_probability(1, 2));
+    CHECK(reference.log_probability(std::size_t{1}, std::size_t{2}) == start.log_probability(1, 2));
     CHECK(reference.entropy(std::size_t{1}) == start.entropy(1));
     CHECK(reference.sample(std::size_t{1}, {.seed = 3}) == start.sample(1, {.seed = 3}));
     auto log_p = std::array<double, 4>{}, expected = log_p;
@@ -54,7 +54,7 @@ TEST_CASE("a frozen policy says what the policy said, and learns nothing") {
     CHECK_NOTHROW(reference.pullback(std::size_t{1}, std::size_t{0}, 1.0, reference.parameters()));
     CHECK_NOTHROW(reference.entropy_pullback(std::size_t{1}, 1.0, reference.parameters()));
     CHECK_NOTHROW(reference.kl_divergence_pullback(std::size_t{1}, policy, 1.0, reference.parameters()));
-    CHECK(reference.log_probability(std::size_t{1}, 2) == start.log_probability(1, 2));
+    CHECK(reference.log_probability(std::size_t{1}, std::size_t{2}) == start.log_probability(1, 2));
 }
 
 TEST_CASE("a frozen Gaussian") {

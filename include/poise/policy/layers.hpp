@@ -200,7 +200,8 @@ struct layer_norm {
             auto const gain = row_at(parameters, Width);
             auto const gain_gradient = row_at(gradient, Width), bias_gradient = row_at(gradient + Width, Width);
             for (std::size_t s = 0; s < samples; ++s) {
-                auto const in = row_at(x + s * Width, Width), d = row_at(dy + s * Width, Width);
+                auto const in = row_at(x + s * Width, Width);
+                auto const d = row_at(dy + s * Width, Width);
                 auto const centre = memory[2 * s], scale = memory[2 * s + 1];
                 map(
                     gain_gradient, [=](auto g, auto v, auto c) { return g + c * (v - centre) * scale; }, gain_gradient,
