@@ -2,6 +2,7 @@
 
 #include "poise/core/dual.hpp"
 #include "poise/core/error.hpp"
+#include "poise/core/row.hpp"
 
 #include <algorithm>
 #include <vector>
