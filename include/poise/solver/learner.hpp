@@ -20,7 +20,7 @@ struct step_report {
     T reward;              ///< mean
     T objective;           ///< the loss that the pipeline makes
     T kl_divergence;       ///< of the policy that sampled from the one evaluated last (k3): 0 with one epoch
-    T reference_log_ratio; ///< mean log pi - log reference, an estimate of KL(pi || reference); 0 without a reference
+    T reference_log_ratio; ///< mean log pi - log reference of the samples, an estimate of KL(pi || reference)
     T entropy;             ///< in nats
     T gradient_norm;       ///< before any clipping
     T clip_fraction;       ///< of ratios outside the bounds of the pipeline's clipped surrogate; 0 without one
@@ -97,11 +97,12 @@ constexpr T mean_of(std::vector<T> const& values) {
 ///                           {.samples_per_context = 8, .random = {.seed = 1}});
 ///     bandit.step(contexts, [](auto const& report) { ... });
 /// Rows of the pipeline are contexts, their elements the samples. It is given the fields reward, log_probability,
-/// old_log_probability (of the samples when they were drawn), entropy, and with a reference policy
-/// reference_log_probability; it must write gradients. Changing the algorithm is changing a stage. With SIMD packs for
-/// scalars there is one replica per lane. Draws are those of `random` at step s: sample k at index k, its reward's at
-/// index n + k.
-template <class Policy, class Reward, composable Pipeline, class Rule, class Reference = detail::no_reference>
+/// old_log_probability (of the samples when they were drawn), entropy, and with a reference policy (the sixth argument)
+/// reference_log_probability; it must write gradients. The seventh argument is the pipeline's execution. Changing the
+/// algorithm is changing a stage. With SIMD packs for scalars there is one replica per lane. Draws are those of
+/// `random` at step s: sample k at index k, its reward's at index n + k.
+template <class Policy, class Reward, composable Pipeline, class Rule, class Reference = detail::no_reference,
+          class Execution = detail::execution_for<typename Policy::value_type>>
 class learner {
     using T = typename Policy::value_type;
     using context = typename Policy::context_type;
@@ -117,11 +118,12 @@ class learner {
 
 public:
     learner(Policy policy, Reward reward, Pipeline pipeline, Rule rule, learner_settings settings = {},
-            Reference reference = {})
+            Reference reference = {}, Execution execution = {})
         : reward_(std::move(reward)),
           stages_(detail::monitored(poise::detail::as_pipeline(pipeline))),
           settings_(settings),
           reference_(std::move(reference)),
+          execution_(execution),
           trained_(std::move(policy), rule) {
         require(settings.samples_per_context > 0, "learner", "samples_per_context", "at least 1",
                 settings.samples_per_context);
@@ -201,7 +203,7 @@ private:
                                       field::old_log_probability = read_only(old_log_p_),
                                       field::entropy = read_only(entropies_), reference...);
             auto const values = [&](auto... gradients) {
-                evaluate(detail::execution_for<T>{}, stages_, given,
+                evaluate(execution_, stages_, given,
                          outputs(field::objective = objectives_, field::kl_divergence = divergences_,
                                  field::clip_fraction = clip_fractions_, gradients...));
             };
@@ -228,7 +230,7 @@ private:
 
     T reference_log_ratio() const {
         if constexpr (has_reference)
-            return detail::mean_of(log_p_) - detail::mean_of(reference_log_p_);
+            return detail::mean_of(old_log_p_) - detail::mean_of(reference_log_p_);
         else
             return T(0);
     }
@@ -237,6 +239,7 @@ private:
     stages stages_;
     learner_settings settings_;
     Reference reference_;
+    [[no_unique_address]] Execution execution_;
     trained<Policy, Rule> trained_;
     std::size_t steps_ = 0;
 
