@@ -73,8 +73,8 @@ TEST_CASE("reports: reward, divergences, entropy, norm, clipped fraction by the 
         solver::learner(start, rewards(),
                         estimator::group_relative{} | objective::clipped_surrogate{.low = 0.05, .high = 0.1} |
                             penalty::kl_k3{} | objective::entropy_bonus{},
-                        solver::sgd{.learning_rate = 2.0}, {.samples_per_context = 8, .epochs = 5, .random = {.seed = 1}},
-                        policy::frozen(start));
+                        solver::sgd{.learning_rate = 2.0},
+                        {.samples_per_context = 8, .epochs = 5, .random = {.seed = 1}}, policy::frozen(start));
     bandit.step(contexts, [&](auto const& report) {
         CHECK(report.reward == doctest::Approx([&] {
                   auto sum = 0.0;
@@ -147,7 +147,7 @@ TEST_CASE("a saved learner goes on exactly; a damaged state changes nothing") {
 
 TEST_CASE("settings and contexts that make no step are refused") {
     auto const make = [](solver::learner_settings settings) {
-        return solver::learner(tabular(2, 3), rewards(), objective::cross_entropy{}, solver::sgd{}, settings);
+        return solver::learner(tabular(2, 3), rewards(), objective::negative_log_likelihood{}, solver::sgd{}, settings);
     };
     CHECK_THROWS_WITH_AS(make({.samples_per_context = 0}),
                          "learner: argument 'samples_per_context': expected at least 1, got 0", argument_error);

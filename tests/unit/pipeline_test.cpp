@@ -213,7 +213,7 @@ TEST_CASE("weights multiply, losses add, a field may be written again") {
                given = everywhere::random_table(9, 5, 9);
     constexpr auto composed = double_reward{} | double_reward{} | estimator::centered{} | squared_log_probability{} |
                               weight_by_surprise{} | weight_by_surprise{.power = 2} | objective::policy_gradient{} |
-                              objective::cross_entropy{} | aggregation::sum{};
+                              objective::negative_log_likelihood{} | aggregation::sum{};
     everywhere::in_every_execution([&](auto execution, std::string const& name) {
         CAPTURE(name);
         auto objective = std::vector<double>(9), gradient = std::vector<double>(45), weight = gradient;
@@ -244,7 +244,7 @@ TEST_CASE("padding may hold anything, and a group of padding only counts nothing
     auto const run = [&](auto const& counts) {
         auto objective = std::vector<double>(2), gradient = std::vector<double>(6);
         evaluate(
-            execution::along{}, objective::cross_entropy{} | aggregation::mean{},
+            execution::along{}, objective::negative_log_likelihood{} | aggregation::mean{},
             inputs(field::log_probability = rows_of(log_p.data(), 2, 3), field::mask = rows_of(counts.data(), 2, 3)),
             outputs(field::objective = objective,
                     field::gradient<field::log_probability> = rows_of(gradient.data(), 2, 3)));
@@ -260,7 +260,8 @@ TEST_CASE("diagnostics are numbers per row; results come back in the caller's ma
                old = Eigen::MatrixXd(Eigen::MatrixXd::Random(11, 4));
     Eigen::MatrixXd loss(11, 4);
     Eigen::VectorXd fraction(11), divergence(11);
-    evaluate(execution::simd{}, objective::cross_entropy{} | metric::clip_fraction{} | metric::sampled_kl_divergence{},
+    evaluate(execution::simd{},
+             objective::negative_log_likelihood{} | metric::clip_fraction{} | metric::sampled_kl_divergence{},
              inputs(field::log_probability = log_p, field::old_log_probability = old),
              outputs(field::loss = loss, field::clip_fraction = fraction, field::kl_divergence = divergence));
     auto const ratio = Eigen::ArrayXXd((log_p - old).array().exp());

@@ -23,9 +23,9 @@ struct policy_gradient {
     }
 };
 
-/// The cross-entropy of the actions taken, per element: loss = -log pi, d loss / d log pi = -1. Imitation, supervised
-/// fine-tuning; weights come from weighting stages.
-struct cross_entropy {
+/// The negative log-likelihood of the actions taken, the cross-entropy from samples, per element: loss = -log pi, d
+/// loss / d log pi = -1. Imitation, supervised fine-tuning; weights come from weighting stages.
+struct negative_log_likelihood {
     using reads = fields<field::log_probability>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
     static constexpr std::array argument_names{"log_probability", "loss", "gradient"};
