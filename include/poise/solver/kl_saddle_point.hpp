@@ -52,11 +52,9 @@ struct restricted_dual {
         for_each_inactive([&](auto i) { result[i] = 0; });
         return result;
     }
-    /// Not finite where the dual has no curvature.
-    vector newton_direction() const {
+    vector newton_direction(T damping) const {
         auto curvature = hessian;
-        // Dependent rewards have many solutions, any of which will do.
-        curvature.diagonal().array() += hessian.trace() * std::numeric_limits<T>::epsilon();
+        curvature.diagonal().array() += damping;
         for_each_inactive([&](auto i) {
             curvature.row(i).setZero();
             curvature.col(i).setZero();
@@ -72,29 +70,33 @@ private:
     }
 };
 
-/// Newton's method with backtracking; returns the largest slope that is left.
+/// Newton's method, damped as much as it must (Levenberg 1944, Marquardt 1963): the dual may have almost no curvature.
+/// Rewards are at most `greatest`. Returns the largest slope that is left.
 template <class T>
-T minimize(restricted_dual<T>& dual, typename restricted_dual<T>::vector& tilt) {
-    auto value = dual(tilt);
+T minimize(restricted_dual<T>& dual, typename restricted_dual<T>::vector& tilt, T greatest) {
+    constexpr auto eps = std::numeric_limits<T>::epsilon();
     auto const largest = [&] { return dual.slope().template lpNorm<Eigen::Infinity>(); };
+    auto value = dual(tilt);
     auto left = largest();
-    for (int step = 0; step < 100 && left > T(0); ++step) {
-        auto const direction = dual.newton_direction();
-        auto const descent = dual.slope().dot(direction);
-        auto length = T(1);
-        auto trial = tilt;
-        auto found = value;
-        auto improved = false;
-        for (; length > T(1e-12) && !improved; length /= 2) {
-            trial = tilt + length * direction;
-            found = dual(trial);
-            // Close to the minimum the value is all rounding: there the slope decides.
-            improved = (found < value && found <= value + T(1e-4) * length * descent) || largest() < left / 2;
+    auto const most_curvature = greatest * greatest / T(dual.beta);
+    auto damping = T(1e-3) * most_curvature;
+    for (int attempt = 0; attempt < 500 && left > eps * greatest && std::isfinite(damping); ++attempt) {
+        // Dependent rewards have many solutions: a little damping stays, and any will do.
+        auto const direction = dual.newton_direction(std::max(damping, eps * dual.hessian.trace()));
+        auto const trial = typename restricted_dual<T>::vector(tilt + direction);
+        auto const found = dual(trial);
+        // Close to the minimum the value is all rounding: there the slope decides.
+        auto const level = std::abs(found - value) <= 8 * eps * std::max(std::abs(value), T(1));
+        if (std::isfinite(found) && (level ? largest() < left : found < value)) {
+            tilt = trial;
+            value = found;
+            left = largest();
+            damping /= 10;
+        } else {
+            dual(tilt);
+            damping *= 10;
+            if (level && damping > most_curvature) break;
         }
-        if (!improved) break;
-        tilt = trial;
-        value = found;
-        left = largest();
     }
     dual(tilt);
     return left;
@@ -118,7 +120,7 @@ saddle_point<T> kl_saddle_point(Sense, std::span<T const> reference, std::span<T
     require_domain(beta > 0, name, "beta", "a positive number", beta);
     for (auto const t : thresholds) require_domain(t == t, name, "thresholds", "numbers, not NaN", t);
 
-    auto greatest = T(1);
+    auto greatest = std::numeric_limits<T>::min();
     for (auto const r : rewards) greatest = std::max(greatest, std::abs(r));
     auto const rounding = 2048 * std::numeric_limits<T>::epsilon() * greatest;
     auto const tolerance = std::max(T(1e-10), rounding);
@@ -129,7 +131,7 @@ saddle_point<T> kl_saddle_point(Sense, std::span<T const> reference, std::span<T
     for (auto active = Sense::inequality ? std::size_t{0} : all; active <= all && !converged; ++active) {
         dual.active = active;
         tilt.setConstant(Sense::tilt(T(0)));
-        converged = detail::minimize(dual, tilt) <= rounding;
+        converged = detail::minimize(dual, tilt, greatest) <= rounding;
         if constexpr (Sense::inequality)
             for (std::size_t i = 0; i < n; ++i) {
                 auto const at = static_cast<Eigen::Index>(i);
