@@ -2,6 +2,7 @@
 
 #include "poise/core/batch.hpp"
 
+#include <array>
 #include <string>
 
 /// Rows that are made of sequences: the tokens of a prompt's rollouts, one rollout after another. For stages of a
@@ -73,6 +74,41 @@ private:
     T* data_;
     std::span<std::size_t const> offsets_;
     std::size_t sequences_;
+};
+
+/// Rows of sequences anywhere in memory: element t of sequence g of row i is data[i strides[0] + g strides[1] + t
+/// strides[2]].
+template <class T>
+class nested_batch {
+public:
+    using element_type = T;
+    using value_type = std::remove_const_t<T>;
+    using layout = strided;
+    static constexpr std::size_t extent = dynamic;
+    static constexpr bool in_memory = false; // no row has one stride
+    static constexpr bool is_input = std::is_const_v<T>;
+    static constexpr bool is_shared = false;
+    static constexpr bool of_sequences = true;
+
+    constexpr nested_batch(T* data, std::array<std::size_t, 3> shape, std::array<std::size_t, 3> strides)
+        : data_(data), shape_(shape), strides_(strides) {}
+
+    constexpr std::size_t sequences() const { return shape_[1]; }
+    constexpr nested_batch const& batch() const { return *this; }
+    constexpr std::size_t rows() const { return shape_[0]; }
+    constexpr std::size_t length() const { return shape_[1] * shape_[2]; }
+    constexpr std::size_t length(std::size_t) const { return length(); }
+    constexpr T& operator()(std::size_t i, std::size_t k) const {
+        return data_[i * strides_[0] + k / shape_[2] * strides_[1] + k % shape_[2] * strides_[2]];
+    }
+    constexpr auto as_input() const { return nested_batch<value_type const>(data_, shape_, strides_); }
+    constexpr nested_batch rows(std::size_t first, std::size_t count) const {
+        return {data_ + first * strides_[0], {count, shape_[1], shape_[2]}, strides_};
+    }
+
+private:
+    T* data_;
+    std::array<std::size_t, 3> shape_, strides_;
 };
 
 /// The rows of a batch as `sequences` sequences each, one after another.

@@ -1,6 +1,9 @@
 #pragma once
 
-#include "poise/core/batch.hpp"
+#include "poise/core/sequences.hpp"
+
+#include <limits>
+#include <tuple>
 
 #if __has_include(<xtensor/core/xexpression.hpp>) // the header layout since xtensor 0.26
 #include <xtensor/containers/xadapt.hpp>
@@ -31,6 +34,18 @@ concept in_xtensor_memory = requires(Object& object) {
     object.data_offset();
     object.strides();
 };
+
+/// How many axes an object has by its type, where its shape is an array; else the largest number.
+template <class Object>
+constexpr std::size_t xtensor_axes() {
+    using shape = std::remove_cvref_t<decltype(std::declval<Object const&>().shape())>;
+    if constexpr (xt::get_rank<Object>::value != std::numeric_limits<std::size_t>::max())
+        return xt::get_rank<Object>::value;
+    else if constexpr (requires { std::tuple_size<shape>::value; })
+        return std::tuple_size<shape>::value;
+    else
+        return std::numeric_limits<std::size_t>::max();
+}
 
 /// Row index over all leading axes and position in the row, as an index of the object.
 template <class Object>
@@ -65,7 +80,7 @@ struct batch_view<Tensor> {
         auto const [rows, length] = detail::xtensor_rows(object);
         if constexpr (detail::in_xtensor_memory<Object>) {
             using element = std::remove_pointer_t<decltype(object.data())>;
-            constexpr auto axes = xt::get_rank<Tensor>::value; // SIZE_MAX where it is known at run time only
+            constexpr auto axes = detail::xtensor_axes<Tensor>();
             constexpr auto order = Tensor::static_layout;
             using layout = std::conditional_t<
                 order == xt::layout_type::row_major, row_contiguous,
@@ -73,26 +88,47 @@ struct batch_view<Tensor> {
             auto* const data = object.data() + object.data_offset();
             auto const last = object.dimension() - 1;
             auto const stride = [&](std::size_t axis) { return static_cast<std::size_t>(object.strides()[axis]); };
-            if (last == 0) return batch<element, dynamic, layout>(data, rows, 1, stride(0), rows);
-            // The leading axes must follow each other at one distance; axes of length 1 have stride 0.
-            auto row_stride = std::size_t{0}, expected = std::size_t{0};
-            for (std::size_t axis = last; axis-- > 0;) {
-                auto const axis_length = static_cast<std::size_t>(object.shape()[axis]);
-                if (axis_length == 1) continue;
-                if (expected == 0)
-                    row_stride = stride(axis);
-                else
-                    require(stride(axis) == expected, "xtensor batch", "object",
-                            "leading axes that follow each other in memory (or a copy)",
-                            "axis " + std::to_string(axis) + " at stride " + std::to_string(stride(axis)));
-                expected = stride(axis) * axis_length;
+            if constexpr (axes == 1) {
+                return batch<element, 1, row_contiguous>(data, rows, 1, stride(0), 1);
+            } else {
+                if (last == 0) return batch<element, dynamic, layout>(data, rows, 1, stride(0), rows);
+                // The leading axes must follow each other at one distance; axes of length 1 have stride 0.
+                auto row_stride = std::size_t{0}, expected = std::size_t{0};
+                for (std::size_t axis = last; axis-- > 0;) {
+                    auto const axis_length = static_cast<std::size_t>(object.shape()[axis]);
+                    if (axis_length == 1) continue;
+                    if (expected == 0)
+                        row_stride = stride(axis);
+                    else
+                        require(stride(axis) == expected, "xtensor batch", "object",
+                                "leading axes that follow each other in memory (or a copy)",
+                                "axis " + std::to_string(axis) + " at stride " + std::to_string(stride(axis)));
+                    expected = stride(axis) * axis_length;
+                }
+                return batch<element, dynamic, layout>(data, rows, length, row_stride, length == 1 ? 1 : stride(last));
             }
-            return batch<element, dynamic, layout>(data, rows, length, row_stride, length == 1 ? 1 : stride(last));
         } else {
             return generated_rows(rows, length, [&object](std::size_t i, std::size_t k) {
                 return detail::xtensor_element(object, i, k);
             });
         }
+    }
+};
+
+/// Fields of three axes, prompt x rollout x token: rows of sequences, wherever they lie.
+template <detail::xtensor_object Tensor>
+    requires(detail::xtensor_axes<Tensor>() == 3 && detail::in_xtensor_memory<Tensor>)
+struct sequence_view<Tensor> {
+    template <class Object>
+    static auto view(Object& object) {
+        using element = std::remove_pointer_t<decltype(object.data())>;
+        auto const shape = [&](std::size_t axis) { return static_cast<std::size_t>(object.shape()[axis]); };
+        auto const stride = [&](std::size_t axis) { return static_cast<std::size_t>(object.strides()[axis]); };
+        if constexpr (Tensor::static_layout == xt::layout_type::row_major && requires { object.storage(); })
+            return sequences_of(rows_of(object.data(), shape(0), shape(1) * shape(2)), shape(1));
+        else
+            return nested_batch<element>(object.data() + object.data_offset(), {shape(0), shape(1), shape(2)},
+                                         {stride(0), stride(1), stride(2)});
     }
 };
 
