@@ -63,7 +63,7 @@ struct late_write {
 };
 template <class Later, class... Earlier, auto First, auto... More>
 struct late_write<Later, pipeline<Earlier...>, fields<First, More...>> {
-    static constexpr bool late = !std::is_same_v<typename decltype(First)::combination, added> &&
+    static constexpr bool late = !std::is_same_v<typename type_of_field<First>::combination, added> &&
                                  (Earlier::reads::template contains<First> || ...) &&
                                  !(writes_field<Earlier, First> || ...);
     using type = typename std::conditional_t<late, std::type_identity<fault<Later, First>>,

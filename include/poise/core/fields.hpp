@@ -84,19 +84,23 @@ inline constexpr gradient_field<Of> gradient{};
 
 } // namespace field
 
+/// The tag type of a field. (For nvcc the type of a template argument is a reference.)
+template <auto Field>
+using type_of_field = std::remove_cvref_t<decltype(Field)>;
+
 /// A list of fields.
 template <auto... Fields>
 struct fields {
     static constexpr std::size_t size = sizeof...(Fields);
 
     template <auto Field>
-    static constexpr bool contains = (std::is_same_v<decltype(Field), decltype(Fields)> || ...);
+    static constexpr bool contains = (std::is_same_v<type_of_field<Field>, type_of_field<Fields>> || ...);
 
     /// The place of a field in the list; `size` if it is not there.
     template <auto Field>
     static constexpr std::size_t index = [] {
         auto place = std::size_t{0}, found = size;
-        ((std::is_same_v<decltype(Field), decltype(Fields)> ? found = place : ++place), ...);
+        ((std::is_same_v<type_of_field<Field>, type_of_field<Fields>> ? found = place : ++place), ...);
         return found;
     }();
 };

@@ -6,7 +6,7 @@
 namespace poise::detail {
 
 template <auto Field, class Combination>
-inline constexpr bool is_combination = std::is_same_v<typename decltype(Field)::combination, Combination>;
+inline constexpr bool is_combination = std::is_same_v<typename type_of_field<Field>::combination, Combination>;
 
 template <class Found, auto... More>
 struct list_with {

@@ -43,7 +43,7 @@ constexpr not_found find(no_fields const&) {
 }
 template <auto Field, auto First, int Rank, bool Computed, class Row, class Rest>
 constexpr auto find(bound_field<First, Rank, Computed, Row, Rest> const& known) {
-    if constexpr (std::is_same_v<decltype(Field), decltype(First)>)
+    if constexpr (std::is_same_v<type_of_field<Field>, type_of_field<First>>)
         return found_field<Rank, Computed, Row>{known.row};
     else
         return find<Field>(known.rest);

@@ -36,6 +36,16 @@ inline constexpr bool is_gradient = false;
 template <auto Of>
 inline constexpr bool is_gradient<field::gradient_field<Of>> = true;
 
+template <std::size_t First, class Rows, class Places>
+inline constexpr bool can_write_places = false;
+template <std::size_t First, class Rows, std::size_t... I>
+inline constexpr bool can_write_places<First, Rows, std::index_sequence<I...>> =
+    (writable_row<std::tuple_element_t<First + I, Rows>> && ...);
+
+/// Whether `Count` rows from the one in place `First` on can be written.
+template <std::size_t First, std::size_t Count, class... Rows>
+inline constexpr bool can_write = can_write_places<First, std::tuple<Rows...>, std::make_index_sequence<Count>>;
+
 template <class Pipeline, class Given, class Wanted>
 struct pipeline_kernel;
 
@@ -60,13 +70,11 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
         kept_rows +
         std::max({std::size_t{2}, (Stages::reads::size + written_count<Stages> + scratch_rows_of<Stages>())...});
     static constexpr std::array<char const*, given_count + wanted_count + 1> argument_names{
-        decltype(Given)::name()..., decltype(Wanted)::name()..., "sequence starts"};
+        type_of_field<Given>::name()..., type_of_field<Wanted>::name()..., "sequence starts"};
 
     template <class... Arguments>
         requires(sizeof...(Arguments) == given_count + wanted_count + ragged + 1 &&
-                 []<std::size_t... I>(std::index_sequence<I...>) {
-                     return (writable_row<std::tuple_element_t<given_count + I, std::tuple<Arguments...>>> && ...);
-                 }(std::make_index_sequence<wanted_count>{}))
+                 can_write<given_count, wanted_count, Arguments...>)
     constexpr void operator()(Arguments const&... arguments) const {
         auto const all = std::tie(arguments...);
         auto const& scratch = std::get<sizeof...(Arguments) - 1>(all);
@@ -118,16 +126,17 @@ private:
         return static_cast<std::size_t>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
     }
 
+    template <std::size_t I, class All>
+    static constexpr std::size_t extent_of() {
+        if constexpr (I < given_count + wanted_count)
+            return std::remove_cvref_t<std::tuple_element_t<I, All>>::extent;
+        else
+            return dynamic;
+    }
     template <class All>
     constexpr auto shape_of(All const& all) const {
         constexpr auto element_argument = first_of_rank(per_element_rank),
                        token_argument = first_of_rank(per_token_rank);
-        constexpr auto of = []<std::size_t I>() {
-            if constexpr (I < given_count + wanted_count)
-                return std::remove_cvref_t<std::tuple_element_t<I, All>>::extent;
-            else
-                return dynamic;
-        };
         auto const length = [&]<std::size_t I>(std::size_t otherwise) -> std::size_t {
             if constexpr (I < given_count + wanted_count)
                 return std::get<I>(all).size();
@@ -142,12 +151,8 @@ private:
             else
                 return 0;
         }();
-        return row_shape<of.template operator()<element_argument>(), of.template operator()<token_argument>(),
-                         std::remove_const_t<decltype(starts)>> {
-            elements,
-            tokens,
-            starts
-        };
+        return row_shape<extent_of<element_argument, All>(), extent_of<token_argument, All>(),
+                         std::remove_const_t<decltype(starts)>>{elements, tokens, starts};
     }
 
     template <auto First, auto... More, int Rank, int... Ranks, class Rows>
@@ -374,7 +379,7 @@ private:
     static constexpr void for_each_gradient(Known const& known, auto const& function) {
         [&]<auto... Written>(fields<Written...>) {
             auto const one = [&]<auto Field>() {
-                if constexpr (is_gradient<std::remove_const_t<decltype(Field)>>) function(find<Field>(known).row);
+                if constexpr (is_gradient<type_of_field<Field>>) function(find<Field>(known).row);
             };
             (one.template operator()<Written>(), ...);
         }(written{});
