@@ -3,6 +3,7 @@
 #include "poise/execution/block_row.cuh"
 #include "poise/execution/row_kernel.hpp"
 
+#include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <vector>
 
 /// Executions on a CUDA device. The batches are views of device memory. Compile with nvcc, `--expt-relaxed-constexpr`.
 namespace poise {
@@ -56,6 +58,22 @@ std::size_t longest_row(std::size_t rows, Batches const&... batches) {
     (visit(batches), ...);
     return longest;
 }
+
+/// Device memory for values of the host.
+template <class T>
+class device_memory {
+public:
+    explicit device_memory(std::vector<T> const& values) : values_(values) {}
+    T* data() { return thrust::raw_pointer_cast(values_.data()); }
+    std::vector<T> to_host() const {
+        auto values = std::vector<T>(values_.size());
+        thrust::copy(values_.begin(), values_.end(), values.begin());
+        return values;
+    }
+
+private:
+    thrust::device_vector<T> values_;
+};
 
 inline void check_launch(char const* where) {
     auto const status = cudaGetLastError();
@@ -116,6 +134,8 @@ namespace execution {
 struct device {
     static constexpr bool checked = true; // shapes only
     static constexpr bool on_device = true;
+    template <class T>
+    using memory = poise::detail::device_memory<T>;
     /// How many rows are in flight at once; bounds the scratch memory.
     std::size_t threads = std::size_t{1} << 18;
 

@@ -38,7 +38,10 @@ struct parallel {
 
     template <class Kernel, class... Batches>
     void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
-        constexpr auto granule = std::size_t{64}; // whole packs and cache lines
+        // Whole packs and cache lines; of rows that take long no more than these need.
+        constexpr auto granule = requires {
+            Kernel::long_rows;
+        } ? std::size_t{64} / sizeof(poise::detail::scalar_of_batches<Batches...>) : std::size_t{64};
         auto const cores = std::max(1U, std::thread::hardware_concurrency());
         auto const wanted = chunk_rows > 0 ? chunk_rows : rows / (std::size_t{4} * cores) + 1;
         auto const chunk = (wanted + granule - 1) / granule * granule;
