@@ -7,7 +7,8 @@
 
 /// Penalties on the distance from a reference policy, from samples of the policy: three estimates of KL(pi || ref),
 /// with d = log pi - log ref of a sampled action (Schulman, "Approximating KL divergence", 2020). As losses they are
-/// differentiated through log pi only: of the three, k2's gradient has the expectation of the KL's own.
+/// differentiated through log pi only: the gradient of k2 has the expectation of that of KL(pi || ref), k3 of KL(ref ||
+/// pi), k1 none.
 namespace poise::penalty {
 
 /// d: unbiased, of either sign. As a loss its gradient has expectation 0: use it in the reward.
