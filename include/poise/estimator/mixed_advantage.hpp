@@ -63,8 +63,7 @@ struct mixed_advantage {
         for (std::size_t i = 0; i < kl_advantages.rows(); ++i) {
             auto const channels = length_of_row(weights, i), expected = channels * length_of_row(kl_advantages, i);
             require(channels > 0, name, "weights", "at least one reward", channels);
-            require(length_of_row(reward_advantages, i) == expected, name, "reward_advantages",
-                    std::to_string(expected) + " elements", length_of_row(reward_advantages, i));
+            require_elements(name, "reward_advantages", length_of_row(reward_advantages, i), expected);
         }
     }
 };

@@ -49,8 +49,7 @@ struct kl_lagrangian_dual {
         require_length_of(name, "gradient", gradient, tilt);
         for (std::size_t i = 0; i < hessian.rows(); ++i) {
             auto const n = length_of_row(tilt, i);
-            require(hessian.length(i) == n * n, name, "hessian", std::to_string(n * n) + " elements",
-                    hessian.length(i));
+            require_elements(name, "hessian", hessian.length(i), n * n);
         }
     }
 };

@@ -14,8 +14,7 @@ namespace detail {
 constexpr void check_rewards(std::string_view function, auto const& reference, auto const& rewards, auto const& tilt) {
     for (std::size_t i = 0; i < rewards.rows(); ++i) {
         auto const expected = length_of_row(reference, i) * length_of_row(tilt, i);
-        require(rewards.length(i) == expected, function, "rewards", std::to_string(expected) + " elements",
-                rewards.length(i));
+        require_elements(function, "rewards", rewards.length(i), expected);
     }
     for (std::size_t i = 0; i < reference.rows(); ++i)
         for (std::size_t k = 0; k < reference.length(i); ++k)
