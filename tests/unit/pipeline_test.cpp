@@ -237,6 +237,65 @@ TEST_CASE("weights multiply, losses add, a field may be written again") {
     });
 }
 
+namespace {
+
+/// A weight for each prompt, each rollout, each token: the same numbers whatever the order of the stages.
+struct weight_of_prompt {
+    using reads = fields<field::reward>;
+    using writes = fields<>;
+    using writes_per_row = fields<field::weight>;
+    constexpr void operator()(row_of_reals auto r, writable_row auto weight) const { weight[0] = maximum(r); }
+};
+struct weight_of_rollout {
+    using reads = fields<field::reward>;
+    using writes = fields<field::weight>;
+    constexpr void operator()(row_of_reals auto r, writable_row auto weight) const {
+        map(weight, [](auto v) { return v * v; }, r);
+    }
+};
+struct weight_of_token {
+    using reads = fields<field::log_probability>;
+    using writes = fields<field::weight>;
+    constexpr void operator()(row_of_reals auto log_p, writable_row auto weight) const {
+        map(weight, math::exp, log_p);
+    }
+};
+
+} // namespace
+
+TEST_CASE("weights of prompts, rollouts and tokens multiply, in any order, with one that is given") {
+    auto const d = token_data{};
+    auto const check = [&](auto const& composed, auto execution) {
+        auto gradient = std::vector<double>(groups * rollouts * tokens), weight = gradient;
+        auto const per_token = [&](auto& values) {
+            return sequences_of(rows_of(values.data(), groups, rollouts * tokens), rollouts);
+        };
+        evaluate(
+            execution, composed,
+            inputs(field::reward = rows_of(d.reward.values.data(), groups, rollouts),
+                   field::weight = per_row(d.prompt_weight.values), field::log_probability = per_token(d.log_p.values)),
+            outputs(field::gradient<field::log_probability> = per_token(gradient), field::weight = per_token(weight)));
+        auto wrong = 0;
+        for (std::size_t i = 0; i < groups; ++i) {
+            auto greatest = d.reward(i, 0);
+            for (std::size_t g = 0; g < rollouts; ++g) greatest = std::max(greatest, d.reward(i, g));
+            for (std::size_t g = 0; g < rollouts; ++g)
+                for (std::size_t t = 0; t < tokens; ++t) {
+                    auto const k = (i * rollouts + g) * tokens + t;
+                    auto const expected =
+                        d.prompt_weight(i, 0) * greatest * std::pow(d.reward(i, g), 2) * std::exp(d.log_p.values[k]);
+                    wrong += !close(weight[k], expected, 1e-13);
+                    wrong += !close(gradient[k], -expected / groups, 1e-13);
+                }
+        }
+        CHECK(wrong == 0);
+    };
+    constexpr auto loss = objective::negative_log_likelihood{} | aggregation::sum{};
+    check(weight_of_prompt{} | weight_of_rollout{} | weight_of_token{} | loss, execution::sequential{});
+    check(weight_of_token{} | weight_of_rollout{} | weight_of_prompt{} | loss, execution::along{});
+    check(weight_of_rollout{} | weight_of_token{} | weight_of_prompt{} | loss, execution::in_lanes{});
+}
+
 TEST_CASE("padding may hold anything, and a group of padding only counts nothing") {
     auto const nan = everywhere::nan;
     auto const log_p = std::vector{-1.0, nan, -2.0, -0.5, nan, nan}, mask = std::vector{1.0, 0.0, 1.0, 1.0, 0.0, 0.0},

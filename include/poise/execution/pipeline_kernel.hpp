@@ -13,9 +13,11 @@
 
 namespace poise {
 
-// The compiler names the field where it says that this is deleted.
+// The compiler names the field where it says that one of these is deleted.
 template <auto Field>
 void field_has_another_number_of_axes_than_where_it_was_written_first() = delete;
+template <auto Field>
+void field_has_more_axes_than_the_loss() = delete;
 
 namespace detail {
 
@@ -65,10 +67,11 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
     static constexpr std::size_t kept_rows = []<auto... Written>(fields<Written...>) {
         return (std::size_t{0} + ... + (fields<Wanted...>::template contains<Written> ? 0 : 1));
     }(written{});
-    // Beyond what is kept: what a stage reads repeated to its length, what it adds to a field, its own working rows.
+    // Beyond what is kept: what a stage reads repeated to its length, what it adds to a field and that repeated, its
+    // own working rows.
     static constexpr std::size_t scratch_rows =
         kept_rows +
-        std::max({std::size_t{2}, (Stages::reads::size + written_count<Stages> + scratch_rows_of<Stages>())...});
+        std::max({std::size_t{2}, (Stages::reads::size + 2 * written_count<Stages> + scratch_rows_of<Stages>())...});
     static constexpr std::array<char const*, given_count + wanted_count + 1> argument_names{
         type_of_field<Given>::name()..., type_of_field<Wanted>::name()..., "sequence starts"};
 
@@ -197,24 +200,30 @@ private:
         auto const bound = bind_writes<bound_sequences.kept, per_row_rank>(bound_sequences.known, wanted, scratch,
                                                                            shape, writes_per_row<stage>());
         constexpr auto free_row = bound.kept, after_reads = free_row + sizeof...(Reads);
+        constexpr auto after_writes = after_reads + stage::writes::size;
+        constexpr auto after_sequences = after_writes + decltype(writes_per_sequence<stage>())::size;
+        constexpr auto after_all = after_reads + written_count<stage>;
 
         // in the order of the stage's arguments
         auto const read_rows = [&]<std::size_t... J>(std::index_sequence<J...>) {
             return std::tuple{read_row<Reads, by_sequence ? -1 : read_rank>(known, scratch[free_row + J], shape)...};
         }(std::make_index_sequence<sizeof...(Reads)>{});
-        auto const rows_to_write = [&]<auto... Writes>(fields<Writes...>, auto base) {
+        auto const rows_to_write = [&]<int Rank, auto... Writes>(std::integral_constant<int, Rank>, fields<Writes...>,
+                                                                 auto base) {
             return [&]<std::size_t... J>(std::index_sequence<J...>) {
-                return std::tuple{row_to_write<Writes>(known, bound.known, scratch[base + J], shape)...};
+                return std::tuple{row_to_write<Writes, Rank>(known, bound.known, scratch[base + J], shape)...};
             }(std::make_index_sequence<sizeof...(Writes)>{});
         };
-        constexpr auto after_writes = after_reads + stage::writes::size;
-        constexpr auto after_sequences = after_writes + decltype(writes_per_sequence<stage>())::size;
-        auto const arguments = std::tuple_cat(read_rows, rows_to_write(typename stage::writes{}, after_reads),
-                                              rows_to_write(writes_per_sequence<stage>(), after_writes),
-                                              rows_to_write(writes_per_row<stage>(), after_sequences));
+        auto const per_element =
+            rows_to_write(std::integral_constant<int, write_rank>{}, typename stage::writes{}, after_reads);
+        auto const of_sequences =
+            rows_to_write(std::integral_constant<int, sequence_rank>{}, writes_per_sequence<stage>(), after_writes);
+        auto const of_row =
+            rows_to_write(std::integral_constant<int, per_row_rank>{}, writes_per_row<stage>(), after_sequences);
+        auto const arguments = std::tuple_cat(read_rows, per_element, of_sequences, of_row);
         auto const working = [&]<std::size_t... J>(std::index_sequence<J...>) {
             return std::array<std::remove_cvref_t<decltype(scratch[0])>, sizeof...(J)>{
-                scratch[free_row + sizeof...(Reads) + written_count<stage> + J]...};
+                scratch[after_all + written_count<stage> + J]...};
         }(std::make_index_sequence<scratch_rows_of<stage>()>{});
 
         auto const& kernel = std::get<I>(composed.stages);
@@ -227,7 +236,10 @@ private:
                     call(kernel, working, argument.row...);
             },
             arguments);
-        combine(known, bound.known, rows_to_write(typename stage::writes{}, after_reads), typename stage::writes{});
+        // Rows from after_all on are free for what must be repeated first.
+        combine<after_all>(known, bound.known, per_element, scratch, shape, typename stage::writes{});
+        combine<after_all>(known, bound.known, of_sequences, scratch, shape, writes_per_sequence<stage>());
+        combine<after_all>(known, bound.known, of_row, scratch, shape, writes_per_row<stage>());
         run<I + 1, bound.kept>(bound.known, wanted, scratch, shape);
     }
 
@@ -241,6 +253,8 @@ private:
             return found_field < To<0 ? finest : To, false, std::remove_const_t<decltype(ones)>>{ones};
         } else if constexpr (To < 0 || found::rank == To) {
             return find<Field>(known);
+        } else if constexpr (found::rank > To) {
+            field_has_more_axes_than_the_loss<Field>();
         } else {
             auto const repeated = shape.template part<To>(working);
             shape.template repeat<found::rank, To>(find<Field>(known).row, repeated);
@@ -262,13 +276,14 @@ private:
     static constexpr auto bind_writes(Known const& known, auto const& wanted, auto const& scratch, auto const& shape,
                                       fields<First, More...>) {
         constexpr auto output = fields<Wanted...>::template index<First>;
+        constexpr auto multiplies = is_combination<First, multiplied>;
         using found = found_in<First, Known>;
-        if constexpr (found::computed) {
-            if constexpr (found::rank != Rank)
+        if constexpr (found::computed && !is_finer<First, Rank, Known>) {
+            if constexpr (found::rank != Rank && !multiplies)
                 field_has_another_number_of_axes_than_where_it_was_written_first<First>();
             return bind_writes<Kept, Rank>(known, wanted, scratch, shape, fields<More...>{});
-        } else if constexpr (output < wanted_count) {
-            if constexpr (ranks[given_count + output] != Rank)
+        } else if constexpr (output < wanted_count && !(multiplies && rank_of_output<output> != Rank)) {
+            if constexpr (rank_of_output<output> != Rank)
                 field_has_another_number_of_axes_than_where_it_was_written_first<First>();
             return bind_writes<Kept, Rank>(bind<First, Rank, true>(std::get<output>(wanted), known), wanted, scratch,
                                            shape, fields<More...>{});
@@ -278,32 +293,52 @@ private:
                                                fields<More...>{});
         }
     }
+    template <std::size_t Output>
+    static constexpr int rank_of_output = Output < wanted_count ? ranks[given_count + Output] : -1;
+
+    /// Weights of different ranks multiply: a finer one takes a new row.
+    template <auto Field, int Rank, class Known>
+    static constexpr bool is_finer =
+        is_combination<Field, multiplied> && found_in<Field, Known>::computed && (Rank > found_in<Field, Known>::rank);
 
     /// Where a stage writes a field: beside it if what earlier stages wrote is to stay.
-    template <auto Field, class Before, class After, class Row>
+    template <auto Field, int Rank, class Before, class After, class Row>
     static constexpr auto row_to_write(Before const&, After const& after, Row working, auto const& shape) {
-        constexpr auto rank = found_in<Field, After>::rank;
-        if constexpr (found_in<Field, Before>::computed && !is_combination<Field, replaced>) {
-            auto const beside = shape.template part<rank>(working);
-            return found_field<rank, true, std::remove_const_t<decltype(beside)>>{beside};
+        if constexpr (found_in<Field, Before>::computed && !is_combination<Field, replaced> &&
+                      !is_finer<Field, Rank, Before>) {
+            auto const beside = shape.template part<Rank>(working);
+            return found_field<Rank, true, std::remove_const_t<decltype(beside)>>{beside};
         } else {
             return find<Field>(after);
         }
     }
 
-    template <class Before, class After, auto... Writes>
+    /// Adds or multiplies what a stage wrote and what was there before, the coarser repeated.
+    template <std::size_t Free, class Before, class After, auto... Writes>
     static constexpr void combine(Before const& before, After const& after, auto const& just_written,
-                                  fields<Writes...>) {
+                                  auto const& scratch, auto const& shape, fields<Writes...>) {
         auto const one = [&]<auto Field, std::size_t J>() {
-            if constexpr (is_combination<Field, replaced> || found_in<Field, Before>::rank < 0) {
-            } else if constexpr (found_in<Field, Before>::computed) {
+            using earlier = found_in<Field, Before>;
+            constexpr auto rank = found_in<Field, After>::rank;
+            if constexpr (!is_combination<Field, replaced> && earlier::rank >= 0) {
+                auto const repeated = [&]<int Rank, bool Computed, class Row>(
+                                          found_field<Rank, Computed, Row> const& coarse) {
+                    if constexpr (Rank < rank) {
+                        auto const fine = shape.template part<rank>(scratch[Free + J]);
+                        shape.template repeat<Rank, rank>(coarse.row, fine);
+                        return fine;
+                    } else {
+                        static_assert(Rank == rank, "a weight that is given is not finer than those that stages write");
+                        return coarse.row;
+                    }
+                };
+                auto const written = std::get<J>(just_written);
                 auto const all = find<Field>(after).row;
-                map(all, combination_of<Field>, all, std::get<J>(just_written).row);
-            } else {
-                static_assert(found_in<Field, Before>::rank == found_in<Field, After>::rank,
-                              "a weight that is given has the number of axes of those that stages write");
-                auto const all = find<Field>(after).row;
-                map(all, combination_of<Field>, all, find<Field>(before).row);
+                constexpr auto beside = earlier::computed && !is_finer<Field, decltype(written)::rank, Before>;
+                if constexpr (beside)
+                    map(all, combination_of<Field>, all, repeated(written));
+                else
+                    map(all, combination_of<Field>, all, repeated(find<Field>(before)));
             }
         };
         [&]<std::size_t... J>(std::index_sequence<J...>) {
@@ -316,6 +351,7 @@ private:
     /// Aggregates the losses, and scales the gradients to those of their mean over all rows.
     template <std::size_t Kept, class Known>
     constexpr void finish(Known const& known, auto const& wanted, auto const& scratch, auto const& shape) const {
+        (check_output<Wanted, Known>(), ...);
         constexpr auto loss_rank = found_in<field::loss, Known>::rank;
         if constexpr (loss_rank >= 0) {
             constexpr auto weighted = found_in<field::weight, Known>::rank >= 0;
@@ -365,6 +401,13 @@ private:
             if constexpr (fields<Wanted...>::template contains<field::objective>)
                 std::get<fields<Wanted...>::template index<field::objective>>(wanted)[0] = total;
         }
+    }
+
+    template <auto Field, class Known>
+    static constexpr void check_output() {
+        constexpr auto rank = rank_of_output<fields<Wanted...>::template index<Field>>;
+        if constexpr (found_in<Field, Known>::computed && found_in<Field, Known>::rank != rank)
+            field_has_another_number_of_axes_than_where_it_was_written_first<Field>();
     }
 
     template <auto Field, int Rank, class Known, class Row>
