@@ -187,6 +187,18 @@ TEST_CASE("PPO balances the pole, and repeats itself") {
         environment::mean_return(ppo.policy(), environment::cart_pole_v1<double>(), 20, {.seed = 9}, 500);
     CHECK(before < 60);
     CHECK(after > 300);
+
+    auto state = std::stringstream{};
+    ppo.save(state);
+    auto restored = make_ppo(1, environment::cart_pole_v1<double>());
+    restored.restore(state);
+    for (auto step = 0; step < 3; ++step) ppo.step([](auto const&) {});
+    for (auto step = 0; step < 3; ++step) restored.step([](auto const&) {});
+    CHECK(numbers(restored.policy()) == numbers(ppo.policy()));
+    CHECK(numbers(restored.value()) == numbers(ppo.value()));
+    auto shortened = std::stringstream{state.str().substr(0, state.str().size() - 8)};
+    CHECK_THROWS_AS(restored.restore(shortened), argument_error);
+    CHECK(numbers(restored.policy()) == numbers(ppo.policy()));
 }
 
 TEST_CASE("whole episodes: groups share their first state, the gradient sees every step, state is restored exactly") {

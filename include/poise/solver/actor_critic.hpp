@@ -87,6 +87,29 @@ public:
         tell(report);
     }
 
+    /// All that the next steps depend on: both networks, their rules' states, the environments where they stand.
+    void save(std::ostream& to) const {
+        auto const iterations = static_cast<std::uint64_t>(iterations_);
+        detail::write_numbers(to, &iterations, 1);
+        detail::write_numbers(to, states_.data(), states_.size());
+        detail::write_numbers(to, running_return_.data(), running_return_.size());
+        policy_.save(to);
+        value_.save(to);
+    }
+    /// Goes on from a saved state, exactly. Throws `argument_error` and changes nothing where the stream holds no state
+    /// of such a learner.
+    void restore(std::istream& from) {
+        auto const iterations = detail::read_numbers<std::uint64_t>(from, 1)[0];
+        auto states = detail::read_numbers<state>(from, states_.size());
+        auto returns = detail::read_numbers<T>(from, running_return_.size());
+        auto const restore_policy = policy_.read(from);
+        value_.read(from)();
+        restore_policy();
+        iterations_ = static_cast<std::size_t>(iterations);
+        states_ = std::move(states);
+        running_return_ = std::move(returns);
+    }
+
 private:
     static constexpr std::size_t draws_per_environment = 1 + 2 * std::size_t{Environment::draws};
 
