@@ -41,12 +41,13 @@ struct feed_forward {
     static_assert(depth > 0, "mlp needs at least one layer");
     /// The inputs, then the outputs of each layer.
     static constexpr std::array<std::size_t, depth + 1> widths = [] {
-        auto const in = std::array{Layers::inputs...}, out = std::array{Layers::outputs...};
+        auto const in = std::array<std::size_t, depth>{Layers::inputs...},
+                   out = std::array<std::size_t, depth>{Layers::outputs...};
         auto all = std::array<std::size_t, depth + 1>{in[0]};
         std::copy(out.begin(), out.end(), all.begin() + 1);
         return all;
     }();
-    static_assert(std::array{Layers::inputs...} == detail::but_last(widths),
+    static_assert(std::array<std::size_t, depth>{Layers::inputs...} == detail::but_last(widths),
                   "mlp: a layer's outputs are not as many as the next layer's inputs");
 
     using value_type = T;
@@ -82,7 +83,7 @@ public:
             return at(before);
         }
         constexpr T* kept(std::size_t k) {
-            constexpr auto counts = std::array{Layers::kept...};
+            constexpr auto counts = std::array<std::size_t, depth>{Layers::kept...};
             auto before = activations_per_sample;
             for (std::size_t j = 0; j < k; ++j) before += counts[j];
             return at(before);
