@@ -1,6 +1,7 @@
 #include "constrained_rlhf_problem.hpp"
 
 #include "poise/estimator/group_relative.hpp"
+#include "poise/execution/evaluate.hpp"
 #include "poise/policy/tabular_softmax.hpp"
 #include "poise/solver/constrained_ppo.hpp"
 #include "poise/solver/nelder_mead.hpp"
@@ -206,4 +207,18 @@ TEST_CASE("constrained-rlhf: normalised advantages, and what the program refuses
     CHECK_THROWS_AS(make(wrong), argument_error);
     CHECK_THROWS_WITH_AS(make(small, 1), "constrained_ppo: argument 'batch': expected at least 2 samples, got 1",
                          argument_error);
+}
+
+TEST_CASE("constrained-rlhf: normalising is a stage of a pipeline, over what an earlier one wrote") {
+    auto const rewards = reals{1, 2, 3, 7}, log_p = reals(4, -1.0);
+    auto advantage = reals(4), gradient = reals(4), expected = reals(4);
+    auto const whole = [](auto& x) { return rows_of(x.data(), 1, x.size()); };
+    evaluate(execution::sequential{},
+             estimator::centered{} | estimator::normalized_advantage{} | objective::clipped_surrogate{},
+             inputs(field::reward = whole(rewards), field::log_probability = whole(log_p),
+                    field::old_log_probability = whole(log_p)),
+             outputs(field::advantage = whole(advantage), field::gradient<field::log_probability> = whole(gradient)));
+    for_each_row(execution::sequential{}, estimator::normalized_advantage{}, whole(rewards), whole(expected));
+    CHECK(close(advantage, expected, 1e-15));
+    for (std::size_t k = 0; k < 4; ++k) CHECK(close(gradient[k], -expected[k] / 4, 1e-15));
 }
