@@ -18,7 +18,7 @@ namespace poise::random {
 namespace detail {
 
 // (2k + 1) 2^-53 with k the upper 52 bits: in (0, 1), symmetric about 1/2, never 0 or 1.
-constexpr double open_unit(std::uint64_t word) { return static_cast<double>((word >> 12) * 2 + 1) * 0x1p-53; }
+constexpr double open_unit(std::uint64_t word) { return exact::whole(word >> 12) * 0x1p-52 + 0x1p-53; }
 
 // To float towards zero: 1 is never reached, and u < p has the same answer in both types for a float p.
 constexpr float round_down(double u) {
@@ -27,9 +27,11 @@ constexpr float round_down(double u) {
 
 constexpr double open_unit(word_sequence& words) { return open_unit(words()); }
 
-constexpr double exponential(word_sequence& words) { return -exact::log(open_unit(words)); }
+[[gnu::always_inline]] constexpr double exponential(std::uint64_t word) { return -exact::log(open_unit(word)); }
+constexpr double exponential(word_sequence& words) { return exponential(words()); }
 
-constexpr double gumbel(word_sequence& words) { return -exact::log(exponential(words)); }
+[[gnu::always_inline]] constexpr double gumbel(std::uint64_t word) { return -exact::log(exponential(word)); }
+constexpr double gumbel(word_sequence& words) { return gumbel(words()); }
 
 // Box and Muller, "A note on the generation of random normal deviates", Ann. Math. Statist. 29 (1958).
 constexpr std::array<double, 2> two_normals(word_sequence& words) {
@@ -68,6 +70,19 @@ constexpr T draw_as(address where, Draw const& draw) {
     });
 }
 
+// A draw that is a function of one word.
+template <drawable T, class Draw>
+constexpr T draw_of_word(address where, Draw const& draw) {
+    if constexpr (lane_pack<T>) {
+        auto const words = words_of_lanes<T::size>(where, 0);
+        auto drawn = std::array<real_of<T>, T::size>{};
+        for (std::size_t i = 0; i < T::size; ++i) drawn[i] = static_cast<real_of<T>>(draw(words.all[i]));
+        return T::load(drawn.data());
+    } else {
+        return static_cast<T>(draw(word_sequence(where)()));
+    }
+}
+
 template <class Parameter>
 constexpr void check_shape(Parameter const& parameter, char const* function, char const* argument) {
     for (std::size_t i = 0; i < lane_count<Parameter>; ++i) {
@@ -83,8 +98,8 @@ constexpr void check_shape(Parameter const& parameter, char const* function, cha
 /// significant bits. Never 0, never 1.
 template <drawable T>
 constexpr T uniform(address where) {
-    return detail::draw_as<T>(where, [](word_sequence& words, std::size_t) {
-        auto const u = detail::open_unit(words);
+    return detail::draw_of_word<T>(where, [](std::uint64_t word) {
+        auto const u = detail::open_unit(word);
         if constexpr (std::same_as<detail::real_of<T>, float>)
             return detail::round_down(u);
         else
@@ -95,13 +110,13 @@ constexpr T uniform(address where) {
 /// Exponential with mean 1: -log U. In (1.1e-16, 36.8).
 template <drawable T>
 constexpr T exponential(address where) {
-    return detail::draw_as<T>(where, [](word_sequence& words, std::size_t) { return detail::exponential(words); });
+    return detail::draw_of_word<T>(where, [](std::uint64_t word) { return detail::exponential(word); });
 }
 
 /// Standard Gumbel, P(G <= x) = exp(-e^-x): -log(-log U). In (-3.7, 36.8).
 template <drawable T>
 constexpr T gumbel(address where) {
-    return detail::draw_as<T>(where, [](word_sequence& words, std::size_t) { return detail::gumbel(words); });
+    return detail::draw_of_word<T>(where, [](std::uint64_t word) { return detail::gumbel(word); });
 }
 
 /// Standard normal, by Box and Muller: sqrt(-2 log U) cos(2 pi V). At most 8.6 in size.

@@ -64,6 +64,49 @@ constexpr std::size_t categorical_from_logits(word_sequence& words, Row const& l
     return best;
 }
 
+/// The same for a row of packs, in all lanes at once.
+template <lane_pack T, class Row>
+constexpr T categorical_from_logits_in_lanes(address where, Row const& logits) {
+    using words_of_draw = words_of_lanes<T::size>;
+    constexpr auto lanes = T::size, count = words_of_draw::count, n = count * lanes;
+    constexpr auto infinity = std::numeric_limits<double>::infinity();
+    auto best = std::array<double, lanes>{}, best_score = best;
+    best_score.fill(-infinity);
+    auto refused = std::array<double, n>{};
+    auto index = 0.0;
+    // Each loop does one thing over many numbers, or compilers do not make it SIMD.
+    for (std::size_t first = 0; first < logits.size(); first += count) {
+        auto logit = std::array<real_of<T>, n>{};
+        for (std::size_t w = 0; w < count; ++w) {
+            auto const here = first + w < logits.size() ? T(logits[first + w]) : T(-static_cast<real_of<T>>(infinity));
+            here.store(logit.data() + words_of_draw::place(w));
+        }
+        auto const words = words_of_draw(where, first / 2);
+        auto score = std::array<double, n>{};
+        for (std::size_t i = 0; i < n; ++i) score[i] = static_cast<double>(logit[i]) + gumbel(words.all[i]);
+        for (std::size_t i = 0; i < n; ++i)
+            refused[i] += static_cast<double>(logit[i]) <= std::numeric_limits<double>::max() ? 0.0 : 1.0;
+        for (std::size_t w = 0; w < count; ++w) {
+            auto const* const here = score.data() + words_of_draw::place(w);
+            for (std::size_t i = 0; i < lanes; ++i) {
+                auto const better = here[i] > best_score[i];
+                best[i] = better ? index : best[i];
+                best_score[i] = better ? here[i] : best_score[i];
+            }
+            index += 1.0;
+        }
+    }
+    auto valid = true;
+    for (auto const count_of_refused : refused) valid &= count_of_refused == 0.0;
+    for (auto const greatest : best_score) valid &= greatest > -infinity;
+    if (!valid) // says which one is not
+        for (std::size_t i = 0; i < T::size; ++i) {
+            auto again = word_sequence(replica_of_lane(where, i));
+            categorical_from_logits(again, lane_of_row{logits, i});
+        }
+    return assemble<T>([&](std::size_t i) { return best[i]; });
+}
+
 // An index for a row of reals, a pack of indices for a row of packs.
 template <class Row, class Draw>
 constexpr auto draw_index(address where, Row const& row, char const* function, char const* argument, Draw const& draw) {
@@ -110,9 +153,16 @@ constexpr auto categorical(address where, Row const& weights) {
 /// Throws `argument_error` for an empty row, `domain_violation` for NaN, +inf or nothing but -inf.
 template <class Row>
 constexpr auto categorical_from_logits(address where, Row const& logits) {
-    return detail::draw_index(
-        where, logits, "random::categorical_from_logits", "logits",
-        [](word_sequence& words, auto const& row) { return detail::categorical_from_logits(words, row); });
+    using T = detail::element_of<Row>;
+    if constexpr (lane_pack<T>) {
+        detail::check<argument_error>(logits.size() > 0, "random::categorical_from_logits", "logits",
+                                      "at least one element", "none");
+        return detail::categorical_from_logits_in_lanes<T>(where, logits);
+    } else {
+        return detail::draw_index(
+            where, logits, "random::categorical_from_logits", "logits",
+            [](word_sequence& words, auto const& row) { return detail::categorical_from_logits(words, row); });
+    }
 }
 
 /// A uniform permutation of 0, 1, …, n - 1 into `out`, n = out.size(), by Fisher and Yates.

@@ -42,16 +42,21 @@ consteval double factorial(int n) { return n == 0 ? 1.0 : n * factorial(n - 1); 
 
 } // namespace detail
 
+/// n < 2^52 as a double: n is put into the last bits of 2^52. Unlike a conversion it runs in SIMD everywhere.
+constexpr double whole(std::uint64_t n) {
+    return std::bit_cast<double>(std::bit_cast<std::uint64_t>(0x1p52) | n) - 0x1p52;
+}
+
 /// log x for positive, finite, normal x.
 /// x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt 2), and log(1 + f) = 2 artanh(s), s = f / (2 + f), by its power
 /// series.
-constexpr double log(double x) {
+[[gnu::always_inline]] constexpr double log(double x) {
     constexpr auto log_2_high = 0x1.62e42fefa3p-1; // 41 bits: its multiples by an exponent are exact
     constexpr auto log_2_low = 0x1.3de6af278ece6p-42;
     // Adding what separates 1 from sqrt(1/2) makes the exponent field round where 1 + f is to change over.
     auto const bits = std::bit_cast<std::uint64_t>(x);
     auto const shifted = bits + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
-    auto const e = static_cast<double>(static_cast<int>(shifted >> 52) - 1023);
+    auto const e = whole(shifted >> 52) - 1023.0;
     auto const f = std::bit_cast<double>((shifted & 0x000fffffffffffff) + std::uint64_t{0x3fe6a09e667f3bcd}) - 1.0;
 
     auto const s = f / (2.0 + f);

@@ -66,6 +66,46 @@ constexpr address replica_of_lane(address where, std::size_t i) {
     return where;
 }
 
+/// The words of word_sequence at one address, for the neighbouring replicas of all lanes at once, some words at a time.
+/// All is done in loops over at least 8 numbers, which compilers turn into SIMD; shorter ones, or inlined
+/// ones, they do not.
+template <std::size_t Lanes>
+struct words_of_lanes {
+    static constexpr std::size_t blocks = Lanes < 8 ? 8 / Lanes : 1;
+    static constexpr std::size_t count = 2 * blocks; ///< of words per lane
+
+    /// Word w of lane i is number place(w) + i.
+    std::array<std::uint64_t, count * Lanes> all;
+    static constexpr std::size_t place(std::size_t w) { return (w % 2 * blocks + w / 2) * Lanes; }
+
+    /// Words first_block * 2 … + count - 1. Philox4x32-10, each 32-bit word in 64 bits, as its products are.
+    [[gnu::noinline]] constexpr words_of_lanes(address where, std::size_t first_block) {
+        constexpr auto n = blocks * Lanes;
+        constexpr auto low = std::uint64_t{0xffffffff};
+        auto a = std::array<std::uint64_t, n>{}, b = a, c = a, d = a;
+        for (std::size_t k = 0; k < n; ++k) {
+            a[k] = (first_block + k / Lanes) & low;
+            b[k] = where.index;
+            c[k] = where.step;
+            d[k] = replica_of_lane(where, k % Lanes).replica;
+        }
+        auto key_0 = static_cast<std::uint32_t>(where.seed), key_1 = static_cast<std::uint32_t>(where.seed >> 32);
+        for (int round = 0; round < 10; ++round) {
+            for (std::size_t k = 0; k < n; ++k) {
+                auto const product_0 = PHILOX_M4x32_0 * (a[k] & low), product_1 = PHILOX_M4x32_1 * (c[k] & low);
+                a[k] = (product_1 >> 32) ^ b[k] ^ key_0;
+                b[k] = product_1 & low;
+                c[k] = (product_0 >> 32) ^ d[k] ^ key_1;
+                d[k] = product_0 & low;
+            }
+            key_0 += PHILOX_W32_0;
+            key_1 += PHILOX_W32_1;
+        }
+        for (std::size_t k = 0; k < n; ++k) all[k] = a[k] | b[k] << 32;
+        for (std::size_t k = 0; k < n; ++k) all[n + k] = c[k] | d[k] << 32;
+    }
+};
+
 template <class Row>
 using element_of = std::remove_cv_t<typename std::remove_cvref_t<Row>::value_type>;
 
