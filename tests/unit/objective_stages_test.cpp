@@ -43,6 +43,18 @@ auto random_values(std::uint64_t seed) { return everywhere::random_table(1, 200,
 
 } // namespace
 
+TEST_CASE_TEMPLATE("equal rewards have group-relative advantages of exactly 0", T, float, double) {
+    for (auto const reward : {T(0.1), T(0.7), T(100.1)})
+        for (auto const epsilon : {1e-6, 0.0})
+            for (std::size_t n = 1; n < 20; ++n) {
+                auto const rewards = std::vector<T>(n, reward);
+                auto advantages = std::vector<T>(n, T(1));
+                for_each_row(execution::sequential{}, estimator::group_relative{epsilon}, one_row(rewards),
+                             one_row(advantages));
+                CHECK(advantages == std::vector<T>(n, T(0)));
+            }
+}
+
 TEST_CASE("the gradients that stages write are the derivatives of their losses") {
     CHECK(greatest_error(objective::policy_gradient{}, random_values(2)) < 1e-15);
     CHECK(greatest_error(objective::negative_log_likelihood{}) == 0);

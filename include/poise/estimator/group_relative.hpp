@@ -22,7 +22,7 @@ struct centered {
 };
 
 /// A_k = (r_k - mean(r)) / (standard deviation(r) + epsilon), with the population's standard deviation (GRPO: Shao et
-/// al., "DeepSeekMath", 2024, arXiv 2402.03300). Equal rewards give 0.
+/// al., "DeepSeekMath", 2024, arXiv 2402.03300). Equal rewards give exactly 0.
 struct group_relative {
     double epsilon = 1e-6;
 
@@ -32,10 +32,14 @@ struct group_relative {
 
     constexpr void operator()(row_of_reals auto reward, writable_row auto advantage) const {
         using T = value_of<decltype(advantage)>;
-        auto const centre = mean(reward);
-        map(advantage, [=](auto r) { return r - centre; }, reward);
+        if (reward.size() == 0) return;
+        // By differences from the first reward, which are exactly 0 for equal ones: a rounded mean need not be theirs.
+        auto const origin = T(reward[0]);
+        auto const shift = sum([=](auto r) { return r - origin; }, reward) / T(real_of<T>(reward.size()));
+        map(advantage, [=](auto r) { return (r - origin) - shift; }, reward);
         auto const variance = sum([](auto a) { return a * a; }, advantage) / T(real_of<T>(reward.size()));
-        auto const scale = T(1) / (math::sqrt(variance) + T(real_of<T>(epsilon)));
+        auto const deviation = math::sqrt(variance) + T(real_of<T>(epsilon));
+        auto const scale = T(1) / math::select(deviation == T(0), T(1), deviation);
         map(advantage, [=](auto a) { return a * scale; }, advantage);
     }
     constexpr void check_hyperparameters() const {
