@@ -208,6 +208,23 @@ struct double_reward { // reads and writes the same field
 
 } // namespace
 
+TEST_CASE("without tokens, what aggregates sequences takes the row for one; a loss per sequence is a sequence's own") {
+    auto const log_p = std::vector{-1.0, -2.0, -3.0, -6.0}, advantage = std::vector{1.0, 1.0, 1.0, 1.0};
+    auto const aggregated = [&](auto aggregation, auto... tokens) {
+        auto objective = std::vector<double>(1), gradient = std::vector<double>(4);
+        evaluate(execution::sequential{}, objective::policy_gradient{} | aggregation,
+                 inputs(field::log_probability = one_row(log_p), field::advantage = one_row(advantage), tokens...),
+                 outputs(field::objective = objective, field::gradient<field::log_probability> = one_row(gradient)));
+        CHECK(gradient[0] * -12 == doctest::Approx(objective[0]));
+        return objective[0];
+    };
+    CHECK(aggregated(aggregation::mean{}) == 3);
+    CHECK(aggregated(aggregation::mean_of_sequences{}) == 3);
+    CHECK(aggregated(aggregation::constant_length{8}) == 1.5);
+    auto const entropies = std::vector<double>(12);
+    CHECK(aggregated(aggregation::mean_of_sequences{}, field::entropy = sequences_of(one_row(entropies), 4)) == 3);
+}
+
 TEST_CASE("weights multiply, losses add, a field may be written again") {
     auto const rewards = everywhere::random_table(9, 5, 7), log_p = everywhere::random_table(9, 5, 8),
                given = everywhere::random_table(9, 5, 9);

@@ -361,6 +361,9 @@ private:
             auto const mask = given_or_nothing<field::mask, loss_rank>(known, scratch[Kept + 1], shape);
             using T = value_of<decltype(loss)>;
             auto const reduce = aggregation_of_stages();
+            // A loss without tokens is one of each sequence; where nothing has tokens, the row is the sequence.
+            constexpr auto of_sequences = works_per_sequence<decltype(reduce)>;
+            constexpr auto by_sequence = of_sequences && loss_rank == per_token_rank;
             auto total = T(0);
             auto const aggregate = [&](auto const& part) {
                 auto const l = part(loss);
@@ -383,7 +386,14 @@ private:
                     else
                         return T(real_of<T>(l.size()));
                 }();
-                auto const factor = reduce.factor(T(count), std::max(shape.elements, std::size_t{1}));
+                auto const factor = [&] {
+                    if constexpr (by_sequence || !of_sequences)
+                        return reduce.factor(T(count), std::max(shape.elements, std::size_t{1}));
+                    else if constexpr (finest == per_token_rank)
+                        return reduce.factor(T(1), l.size());
+                    else
+                        return reduce.factor(T(count), 1);
+                }();
                 apply([&](auto const& scaled, auto... scales) { total += factor * poise::sum(scaled, scales..., l); });
                 auto const gradient_factor = factor / T(real_of<T>(rows));
                 for_each_gradient(known, [&](auto gradient) {
@@ -393,7 +403,7 @@ private:
                     });
                 });
             };
-            if constexpr (works_per_sequence<decltype(reduce)> && loss_rank == per_token_rank)
+            if constexpr (by_sequence)
                 for (std::size_t g = 0; g < shape.elements; ++g)
                     aggregate([&](auto row) { return shape.template of_sequence<loss_rank>(row, g); });
             else
