@@ -37,6 +37,10 @@ constexpr void check_trajectory(std::string_view function, double discount, auto
     (require_length_of(function, "values and results", others, rewards), ...);
 }
 
+// Sequences of a pipeline see a field without tokens as one number.
+template <class Results, class... Rows>
+inline constexpr bool one_number_per_step = Results::extent == 1 || ((Rows::extent != 1) && ...);
+
 } // namespace detail
 
 /// G_t = r_t + discount (1 - terminal_t) G_{t+1}, G_T given: the Monte-Carlo return, or with discount 1 the
@@ -52,6 +56,8 @@ struct reward_to_go {
     constexpr void operator()(row_of_reals auto rewards, row_of_reals auto terminal, row_of_reals auto last,
                               writable_row auto sums) const {
         using T = value_of<decltype(sums)>;
+        static_assert(detail::one_number_per_step<decltype(sums), decltype(rewards), decltype(terminal)>,
+                      "reward_to_go: rewards and terminal have one number per step, not per sequence");
         if (sums.size() == 0) return;
         auto const end = sums.size() - 1;
         auto const discounted = detail::carry{real_of<T>(discount)};
@@ -84,6 +90,9 @@ struct generalized_advantage {
                               row_of_reals auto last_value, writable_row auto advantages,
                               writable_row auto returns) const {
         using T = value_of<decltype(advantages)>;
+        static_assert(
+            detail::one_number_per_step<decltype(advantages), decltype(rewards), decltype(values), decltype(terminal)>,
+            "generalized_advantage: rewards, values and terminal have one number per step, not per sequence");
         if (advantages.size() == 0) return;
         auto const end = advantages.size() - 1;
         auto const error = [discounted = detail::carry{real_of<T>(discount)}](auto r, auto v, auto next, auto ends) {

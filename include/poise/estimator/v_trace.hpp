@@ -35,6 +35,10 @@ struct v_trace {
                               writable_row auto returns) const {
         using T = value_of<decltype(advantages)>;
         using R = real_of<T>;
+        static_assert(
+            detail::one_number_per_step<decltype(advantages), decltype(log_probability), decltype(old_log_probability),
+                                        decltype(rewards), decltype(values), decltype(terminal)>,
+            "v_trace: all but last_value have one number per step, not per sequence");
         if (advantages.size() == 0) return;
         auto const end = advantages.size() - 1;
         auto const discounted = detail::carry{R(discount)};
