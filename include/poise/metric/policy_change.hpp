@@ -5,7 +5,7 @@
 
 #include <array>
 
-/// Diagnostics of an update, one number per row.
+/// Diagnostics of an update, one number per row. They count every element of it, padding behind a mask too.
 namespace poise::metric {
 
 /// The fraction of elements whose ratio pi / pi_old lies outside [1 - low, 1 + high].

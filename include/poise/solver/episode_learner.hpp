@@ -18,7 +18,8 @@ struct episode_settings {
 /// log_probability, old_log_probability and entropy, and must write gradients.
 ///     auto reinforce = episode_learner(policy, environment::cart_pole<double>{},
 ///                                      estimator::reward_to_go{} | objective::policy_gradient{}, adam{});
-/// Draws: episode e of step s is replica random.replica + s episodes + e.
+/// Draws: episode e of step s is replica random.replica + s episodes + e. So neighbouring replicas of one seed share
+/// episodes: give independent learners seeds of their own.
 template <class Policy, class Environment, composable Pipeline, class Rule>
 class episode_learner {
     using T = typename Policy::value_type;
