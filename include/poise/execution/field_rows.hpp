@@ -4,6 +4,8 @@
 #include "poise/core/segment.hpp"
 #include "poise/core/verbs.hpp"
 
+#include <tuple>
+
 /// The rows of named fields while a pipeline runs over one row of a batch.
 namespace poise::detail {
 
@@ -18,12 +20,11 @@ inline constexpr int rank_of_batch = batch_of_sequences<Batch> ? per_token_rank
 
 struct no_fields {};
 
-/// The fields that are known, the latest first. `Computed`: a stage wrote it, so that a later one may write it again.
-template <auto Field, int Rank, bool Computed, class Row, class Rest>
-struct bound_field {
-    Row row;
-    Rest rest;
-};
+/// A field that is known: its place among the arguments, or behind them among the working rows. `Computed`: a stage
+/// wrote it, so that a later one may write it again. All in the type, as rows that were copied from stage to stage
+/// would cost more than the stages.
+template <auto Field, int Rank, bool Computed, std::size_t Place, class Rest>
+struct bound_field {};
 
 struct not_found {
     static constexpr int rank = -1;
@@ -37,23 +38,51 @@ struct found_field {
     Row row;
 };
 
-template <auto Field>
-constexpr not_found find(no_fields const&) {
+/// The fields that are known, the latest first, and the rows that they are found in.
+template <class Fields, class Arguments, class Scratch, class Shape>
+struct known_fields {
+    using fields = Fields;
+    static constexpr std::size_t argument_count = std::tuple_size_v<Arguments> - 1; // the last is the working rows
+
+    Arguments const& arguments;
+    Scratch const& scratch;
+    Shape const& shape;
+
+    template <int Rank, bool Computed, std::size_t Place>
+    constexpr auto found() const {
+        auto const row = [this] {
+            if constexpr (Place < argument_count)
+                return std::get<Place>(arguments);
+            else
+                return shape.template part<Rank>(scratch[Place - argument_count]);
+        }();
+        return found_field<Rank, Computed, std::remove_const_t<decltype(row)>>{row};
+    }
+};
+
+template <auto Field, class Known>
+constexpr not_found find_in(no_fields, Known const&) {
     return {};
 }
-template <auto Field, auto First, int Rank, bool Computed, class Row, class Rest>
-constexpr auto find(bound_field<First, Rank, Computed, Row, Rest> const& known) {
+template <auto Field, auto First, int Rank, bool Computed, std::size_t Place, class Rest, class Known>
+constexpr auto find_in(bound_field<First, Rank, Computed, Place, Rest>, Known const& known) {
     if constexpr (std::is_same_v<type_of_field<Field>, type_of_field<First>>)
-        return found_field<Rank, Computed, Row>{known.row};
+        return known.template found<Rank, Computed, Place>();
     else
-        return find<Field>(known.rest);
+        return find_in<Field>(Rest{}, known);
+}
+template <auto Field, class Known>
+constexpr auto find(Known const& known) {
+    return find_in<Field>(typename Known::fields{}, known);
 }
 template <auto Field, class Known>
 using found_in = decltype(find<Field>(std::declval<Known const&>()));
 
-template <auto Field, int Rank, bool Computed, class Row, class Known>
-constexpr auto bind(Row row, Known const& known) {
-    return bound_field<Field, Rank, Computed, Row, Known>{row, known};
+template <auto Field, int Rank, bool Computed, std::size_t Place, class Fields, class Arguments, class Scratch,
+          class Shape>
+constexpr auto bind(known_fields<Fields, Arguments, Scratch, Shape> const& known) {
+    return known_fields<bound_field<Field, Rank, Computed, Place, Fields>, Arguments, Scratch, Shape>{
+        known.arguments, known.scratch, known.shape};
 }
 
 /// The lengths of a row's fields by rank, static where they are known, and where its sequences begin: at the values of

@@ -82,10 +82,10 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
         auto const all = std::tie(arguments...);
         auto const& scratch = std::get<sizeof...(Arguments) - 1>(all);
         auto const shape = shape_of(all);
-        auto const known = [&]<std::size_t... I>(std::index_sequence<I...>) {
-            return bind_all<Given...>(std::integer_sequence<int, rank_of_batch<GivenBatches>...>{},
-                                      std::tuple{std::get<I>(all)...});
-        }(std::make_index_sequence<given_count>{});
+        using argument_rows = std::tuple<Arguments const&...>;
+        auto const nothing = known_fields<no_fields, argument_rows, std::remove_cvref_t<decltype(scratch)>,
+                                          std::remove_const_t<decltype(shape)>>{all, scratch, shape};
+        auto const known = bind_all<Given...>(std::integer_sequence<int, rank_of_batch<GivenBatches>...>{}, nothing);
         auto const wanted = [&]<std::size_t... I>(std::index_sequence<I...>) {
             return std::tuple{std::get<given_count + I>(all)...};
         }(std::make_index_sequence<wanted_count>{});
@@ -158,14 +158,13 @@ private:
                          std::remove_const_t<decltype(starts)>>{elements, tokens, starts};
     }
 
-    template <auto First, auto... More, int Rank, int... Ranks, class Rows>
-    static constexpr auto bind_all(std::integer_sequence<int, Rank, Ranks...>, Rows const& given_rows) {
+    template <auto First, auto... More, int Rank, int... Ranks>
+    static constexpr auto bind_all(std::integer_sequence<int, Rank, Ranks...>, auto const& known) {
         constexpr auto place = given_count - 1 - sizeof...(More);
-        auto const row = std::get<place>(given_rows);
         if constexpr (sizeof...(More) == 0)
-            return bind<First, Rank, false>(row, no_fields{});
+            return bind<First, Rank, false, place>(known);
         else
-            return bind<First, Rank, false>(row, bind_all<More...>(std::integer_sequence<int, Ranks...>{}, given_rows));
+            return bind_all<More...>(std::integer_sequence<int, Ranks...>{}, bind<First, Rank, false, place>(known));
     }
 
     // ---- one stage after another; the first `Kept` working rows are taken
@@ -285,11 +284,11 @@ private:
         } else if constexpr (output < wanted_count && !(multiplies && rank_of_output<output> != Rank)) {
             if constexpr (rank_of_output<output> != Rank)
                 field_has_another_number_of_axes_than_where_it_was_written_first<First>();
-            return bind_writes<Kept, Rank>(bind<First, Rank, true>(std::get<output>(wanted), known), wanted, scratch,
-                                           shape, fields<More...>{});
+            return bind_writes<Kept, Rank>(bind<First, Rank, true, given_count + output>(known), wanted, scratch, shape,
+                                           fields<More...>{});
         } else {
-            auto const row = shape.template part<Rank>(scratch[Kept]);
-            return bind_writes<Kept + 1, Rank>(bind<First, Rank, true>(row, known), wanted, scratch, shape,
+            constexpr auto place = Known::argument_count + Kept;
+            return bind_writes<Kept + 1, Rank>(bind<First, Rank, true, place>(known), wanted, scratch, shape,
                                                fields<More...>{});
         }
     }
