@@ -165,9 +165,12 @@ struct in_lanes {
         constexpr auto width = lanes<T>::size;
         constexpr auto scratch_rows = poise::detail::scratch_rows_of<Kernel>();
         auto const longest = std::max({batches.length()...});
-        auto const elements = (std::size_t{1} + ... + batches.length()) + scratch_rows * longest;
-        // What a tile of all arguments may take of the first-level cache, in whole cache lines of at least one pack.
-        constexpr auto budget = std::size_t{18} * 1024 / sizeof(T);
+        auto const elements = (std::size_t{1} + ... + batches.length());
+        // What a tile of all arguments may take of the first-level cache, in whole cache lines of at least one pack:
+        // more than half of it, and less where the working rows, of one pack each, take more than a quarter.
+        constexpr auto most = std::size_t{18} * 1024 / sizeof(T), with_scratch = std::size_t{26} * 1024 / sizeof(T);
+        auto const scratch_size = std::min(scratch_rows * longest * width, with_scratch);
+        auto const budget = std::min(most, with_scratch - scratch_size);
         constexpr auto line = std::max(width, std::size_t{64} / sizeof(T));
         auto const lines = std::clamp(budget / elements / line, std::size_t{1}, std::size_t{16});
         auto const tile_rows = std::min(lines, (rows + line - 1) / line) * line;
