@@ -365,6 +365,22 @@ TEST_CASE("errors name the field, what was expected and what came") {
     CHECK_THROWS_WITH_AS(
         run(rows_of(numbers.data(), 3, 4), rows_of(numbers.data(), 3, 4), objective::clipped_surrogate{.low = 1.5}),
         "clipped_surrogate: argument 'low': expected a number in [0, 1), got 1.5", domain_violation);
+    CHECK_THROWS_WITH_AS(run(rows_of(numbers.data(), 3, 4), rows_of(numbers.data(), 3, 4),
+                             objective::policy_gradient{} | aggregation::constant_length{0}),
+                         "constant_length: argument 'length': expected a number above 0, got 0", domain_violation);
+    auto advantages = gradient;
+    auto const estimate = [&](auto const& stage) {
+        auto const given = rows_of(numbers.data(), 3, 4);
+        evaluate(execution::simd{}, stage,
+                 inputs(field::reward = given, field::step_reward = given, field::value = given,
+                        field::terminal = given, field::last_value = given),
+                 outputs(field::advantage = rows_of(advantages.data(), 3, 4)));
+    };
+    CHECK_THROWS_WITH_AS(estimate(estimator::generalized_advantage{.lambda = 2}),
+                         "generalized_advantage: argument 'lambda': expected a number in [0, 1], got 2",
+                         domain_violation);
+    CHECK_THROWS_WITH_AS(estimate(estimator::reward_to_go{.discount = 2}),
+                         "reward_to_go: argument 'discount': expected a number in [0, 1], got 2", domain_violation);
     CHECK_THROWS_WITH_AS(sequences_of(rows_of(numbers.data(), 3, 4), 3),
                          "sequences_of: argument 'sequences': expected a number that divides 4 elements, got 3",
                          argument_error);

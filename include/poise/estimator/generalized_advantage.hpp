@@ -29,9 +29,13 @@ struct carry {
     }
 };
 
+constexpr void check_discount(std::string_view function, double discount) {
+    require_domain(discount >= 0 && discount <= 1, function, "discount", "a number in [0, 1]", discount);
+}
+
 constexpr void check_trajectory(std::string_view function, double discount, auto const& rewards, auto const& terminal,
                                 auto const& last, auto const&... others) {
-    require_domain(discount >= 0 && discount <= 1, function, "discount", "a number in [0, 1]", discount);
+    check_discount(function, discount);
     require_length_of(function, "terminal", terminal, rewards);
     require_length(function, "value after the last step", last, 1);
     (require_length_of(function, "values and results", others, rewards), ...);
@@ -65,6 +69,7 @@ struct reward_to_go {
         sums[end] = T(rewards[end]) + discounted(T(terminal[end])) * T(last[0]);
         linear_recurrence(reversed(sums), reversed(discounted.at_every_step(terminal)), reversed(sums));
     }
+    constexpr void check_hyperparameters() const { detail::check_discount("reward_to_go", discount); }
     constexpr void check(auto const& rewards, auto const& terminal, auto const& last, auto const& sums) const {
         detail::check_trajectory("reward_to_go", discount, rewards, terminal, last, sums);
     }
@@ -105,11 +110,16 @@ struct generalized_advantage {
         linear_recurrence(reversed(advantages), reversed(trace.at_every_step(terminal)), reversed(advantages));
         map(returns, [](auto a, auto v) { return a + v; }, advantages, values);
     }
+    constexpr void check_hyperparameters() const {
+        constexpr auto name = "generalized_advantage";
+        detail::check_discount(name, discount);
+        require_domain(lambda >= 0 && lambda <= 1, name, "lambda", "a number in [0, 1]", lambda);
+    }
     constexpr void check(auto const& rewards, auto const& values, auto const& terminal, auto const& last_value,
                          auto const& advantages, auto const& returns) const {
-        constexpr auto name = "generalized_advantage";
-        require_domain(lambda >= 0 && lambda <= 1, name, "lambda", "a number in [0, 1]", lambda);
-        detail::check_trajectory(name, discount, rewards, terminal, last_value, values, advantages, returns);
+        check_hyperparameters();
+        detail::check_trajectory("generalized_advantage", discount, rewards, terminal, last_value, values, advantages,
+                                 returns);
     }
 };
 

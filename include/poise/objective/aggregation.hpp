@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/error.hpp"
 #include "poise/core/fields.hpp"
 #include "poise/core/math.hpp"
 
@@ -50,6 +51,9 @@ struct constant_length {
     template <class T>
     constexpr T factor(T, std::size_t sequences) const {
         return T(real_of<T>(1 / length)) / T(sequences);
+    }
+    constexpr void check_hyperparameters() const {
+        require_domain(length > 0, "constant_length", "length", "a number above 0", length);
     }
 };
 
