@@ -7,6 +7,7 @@
 #include "poise/random/address.hpp"
 #include "poise/solver/trained.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <vector>
@@ -70,8 +71,21 @@ constexpr bool writes(pipeline<Stages...> const*) {
     return (poise::detail::writes_field<Stages, Field> || ...);
 }
 
+/// One row per lane where rows are shorter than a pack, else along the rows.
+struct by_length {
+    static constexpr bool checked = true;
+
+    template <class Kernel, class... Batches>
+    void run(Kernel const& kernel, std::size_t rows, Batches const&... batches) const {
+        if (std::max({batches.length()...}) < lanes<poise::detail::scalar_of_batches<Batches...>>::size)
+            execution::in_lanes{}.run(kernel, rows, batches...);
+        else
+            execution::along{}.run(kernel, rows, batches...);
+    }
+};
+
 template <class T>
-using execution_for = std::conditional_t<std::floating_point<T>, execution::along, execution::sequential>;
+using execution_for = std::conditional_t<std::floating_point<T>, by_length, execution::sequential>;
 
 /// A reward may draw: `score(context, action, where)`.
 template <class Reward>
