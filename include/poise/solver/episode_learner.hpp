@@ -18,8 +18,8 @@ struct episode_settings {
 /// log_probability, old_log_probability and entropy, and must write gradients.
 ///     auto reinforce = episode_learner(policy, environment::cart_pole<double>{},
 ///                                      estimator::reward_to_go{} | objective::policy_gradient{}, adam{});
-/// Draws: episode e of step s is replica random.replica + s episodes + e. So neighbouring replicas of one seed share
-/// episodes: give independent learners seeds of their own.
+/// Draws: step t of the episodes of learning step s is step s limit + t of `random`, each episode with indices of its
+/// own.
 template <class Policy, class Environment, composable Pipeline, class Rule>
 class episode_learner {
     using T = typename Policy::value_type;
@@ -75,6 +75,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t draws_per_episode = 1 + 2 * std::size_t{Environment::draws};
+
     void play() {
         auto const episodes = settings_.groups * settings_.episodes_per_group;
         contexts_.clear();
@@ -84,13 +86,11 @@ private:
         offsets_.assign(1, 0);
         returns_.clear();
         for (std::size_t e = 0; e < episodes; ++e) {
-            auto const replica = [&](std::size_t episode) {
-                auto where = settings_.random.at(0);
-                where.replica += static_cast<std::uint32_t>(steps_ * episodes + episode);
-                return where;
+            auto const place = [&](std::size_t episode) {
+                return settings_.random.at(steps_ * settings_.limit, episode * draws_per_episode);
             };
             auto const first_of_group = e - e % settings_.episodes_per_group;
-            returns_.push_back(environment::play(trained_.model, environment_, replica(first_of_group), replica(e),
+            returns_.push_back(environment::play(trained_.model, environment_, place(first_of_group), place(e),
                                                  settings_.limit, [&](auto const& x, auto const& a, T reward) {
                                                      contexts_.push_back(x);
                                                      actions_.push_back(a);
