@@ -42,6 +42,7 @@
 #include "poise/environment/time_limit.hpp"
 #include "poise/environment/transition.hpp"
 #include "poise/estimator/baseline.hpp"
+#include "poise/estimator/center.hpp"
 #include "poise/estimator/conformal.hpp"
 #include "poise/estimator/generalized_advantage.hpp"
 #include "poise/estimator/group_relative.hpp"

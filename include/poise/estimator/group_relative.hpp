@@ -2,7 +2,7 @@
 
 #include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
-#include "poise/core/verbs.hpp"
+#include "poise/estimator/center.hpp"
 
 #include <array>
 
@@ -16,8 +16,7 @@ struct centered {
     static constexpr std::array argument_names{"reward", "advantage"};
 
     constexpr void operator()(row_of_reals auto reward, writable_row auto advantage) const {
-        auto const centre = mean(reward);
-        map(advantage, [=](auto r) { return r - centre; }, reward);
+        center(advantage, reward);
     }
 };
 
@@ -32,11 +31,7 @@ struct group_relative {
 
     constexpr void operator()(row_of_reals auto reward, writable_row auto advantage) const {
         using T = value_of<decltype(advantage)>;
-        if (reward.size() == 0) return;
-        // By differences from the first reward, which are exactly 0 for equal ones: a rounded mean need not be theirs.
-        auto const origin = T(reward[0]);
-        auto const shift = sum([=](auto r) { return r - origin; }, reward) / T(real_of<T>(reward.size()));
-        map(advantage, [=](auto r) { return (r - origin) - shift; }, reward);
+        center(advantage, reward);
         auto const variance = sum([](auto a) { return a * a; }, advantage) / T(real_of<T>(reward.size()));
         auto const deviation = math::sqrt(variance) + T(real_of<T>(epsilon));
         auto const scale = T(1) / math::select(deviation == T(0), T(1), deviation);

@@ -2,7 +2,7 @@
 
 #include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
-#include "poise/core/verbs.hpp"
+#include "poise/estimator/center.hpp"
 
 #include <array>
 
@@ -20,11 +20,7 @@ struct normalized_advantage {
     constexpr void operator()(row_of_reals auto advantages, writable_row auto normalized) const {
         using T = value_of<decltype(normalized)>;
         if (normalized.size() == 0) return;
-        // Differences from the first element are exactly 0 without variance; a rounded mean need not be the elements.
-        auto const origin = T(advantages[0]);
-        map(normalized, [=](auto a) { return a - origin; }, advantages);
-        auto const centre = mean(normalized);
-        map(normalized, [=](auto a) { return a - centre; }, normalized);
+        center(normalized, advantages);
         auto const scale = math::sqrt(sample_variance(normalized)) + T(real_of<T>(epsilon));
         map(normalized, [=](auto a) { return a / scale; }, normalized);
     }
