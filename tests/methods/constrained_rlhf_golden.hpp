@@ -53,7 +53,7 @@ std::vector<T> transposed(std::vector<T> const& matrix, std::size_t columns) {
     return result;
 }
 
-/// Solvers that run on the host, one at a time: in constrained_rlhf_golden_solvers_test.cpp.
+/// Solvers that run on the host, one at a time: in constrained_rlhf_golden_solvers.cpp.
 template <class T>
 struct host {
     static json saddle_point(json const& in, json const& params);

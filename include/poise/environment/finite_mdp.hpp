@@ -6,7 +6,7 @@
 #include "poise/environment/transition.hpp"
 #include "poise/random/discrete.hpp"
 
-#include <Eigen/Dense>
+#include <Eigen/LU>
 
 #include <concepts>
 #include <cstddef>
