@@ -52,10 +52,15 @@ double worst_error(Function function, Reference reference, double low, double hi
 TEST_CASE("functions of packs are within a few units in the last place of the exact value") {
     POISE_WITHIN(exp, -80, 80, 1, 2)
     POISE_WITHIN(expm1, -5, 5, 2, 2)
+    POISE_WITHIN(expm1, -1e-6, 1e-6, 1, 1)
+    POISE_WITHIN(expm1, -60, 88.7, 2, 2)
     POISE_WITHIN(log, 1e-6, 1e6, 1, 1)
     POISE_WITHIN(log1p, -0.9, 10, 2, 2)
     POISE_WITHIN(sqrt, 0, 1e6, 0.5, 0.5)
-    POISE_WITHIN(tanh, -9, 9, 2, 2)
+    POISE_WITHIN(tanh, -9, 9, 2.6, 2.6)
+    POISE_WITHIN(tanh, -0.5, 0.5, 2.6, 2.6)
+    POISE_WITHIN(tanh, -1e-6, 1e-6, 2, 2)
+    POISE_WITHIN(tanh, -60, 60, 2, 2)
     POISE_WITHIN(sin, -30, 30, 2, 2)
     POISE_WITHIN(cos, -30, 30, 2, 2)
     POISE_WITHIN(erf, -4, 4, 1, 1)
@@ -101,6 +106,14 @@ TEST_CASE_TEMPLATE("packs do at zeros, infinities, NaN and overflow what scalars
     check_special<T>("log_sigmoid", math::log_sigmoid);
     check_special<T>("log_gamma", math::log_gamma);
     check_special<T>("digamma", math::digamma);
+}
+
+TEST_CASE_TEMPLATE("odd functions of packs keep the sign of zero", T, double, float) {
+    using pack = lanes<T>;
+    for (auto const zero : {T(0), T(-0.0)}) {
+        CHECK(std::signbit(math::expm1(pack(zero))[0]) == std::signbit(zero));
+        CHECK(std::signbit(math::tanh(pack(zero))[0]) == std::signbit(zero));
+    }
 }
 
 TEST_CASE_TEMPLATE("min, max, select, comparisons, masks", T, double, float) {

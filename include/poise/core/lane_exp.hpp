@@ -32,31 +32,75 @@ struct exponential<double> {
     static constexpr double least = -746, greatest = 710;
 };
 
-/// e^x = 2^k e^r with k the integer nearest x / log 2. At most 1.1 ULP from the exact value, down to the subnormal
-/// numbers and up to the largest; NaN for NaN.
+/// x = k log 2 + r with k the nearest integer to x / log 2; p = e^r - 1.
+template <class T>
+struct reduced_exponent {
+    using pack = xsimd::batch<T>;
+    using bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+    using integer = xsimd::batch<bits>;
+    static constexpr auto fraction_bits = std::numeric_limits<T>::digits - 1;
+    // Added to a small number it leaves the nearest integer in the lowest bits.
+    static constexpr auto rounding = T(1.5) * static_cast<T>(bits(1) << fraction_bits);
+
+    pack k, p;
+    integer k_bits;
+
+    explicit reduced_exponent(pack x) {
+        using constants = exponential<T>;
+        auto const rounded = xsimd::fma(x, pack(T(1.44269504088896340736L)), pack(rounding));
+        k = rounded - pack(rounding);
+        k_bits = std::bit_cast<integer>(rounded);
+        auto const r = xsimd::fnma(k, pack(constants::log2_low), xsimd::fnma(k, pack(constants::log2_high), x));
+        auto q = pack(constants::q.back());
+        for (auto i = constants::q.size() - 1; i-- > 0;) q = xsimd::fma(q, r, pack(constants::q[i]));
+        p = xsimd::fma(r * r, q, r);
+    }
+    /// Of an integer in the lowest bits.
+    static pack power_of_two(integer k) {
+        return std::bit_cast<pack>((k << fraction_bits) + integer(std::bit_cast<bits>(T(1))));
+    }
+};
+
+/// e^x = 2^k e^r. At most 1.1 ULP from the exact value, down to the subnormal numbers and up to the largest; NaN for
+/// NaN.
 template <class T>
 xsimd::batch<T> packed_exp(xsimd::batch<T> x) {
     using pack = xsimd::batch<T>;
+    using reduced = reduced_exponent<T>;
     using constants = exponential<T>;
-    using bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-    using integer = xsimd::batch<bits>;
-    constexpr auto fraction_bits = std::numeric_limits<T>::digits - 1;
-    constexpr auto one = std::bit_cast<bits>(T(1));
-    // Added to a small number it leaves the nearest integer in the lowest bits.
-    constexpr auto rounding = T(1.5) * static_cast<T>(bits(1) << fraction_bits);
-    auto const power_of_two = [](integer k) { return std::bit_cast<pack>((k << fraction_bits) + integer(one)); };
-
     x = xsimd::min(pack(constants::greatest), xsimd::max(pack(constants::least), x)); // in this order NaN stays
-    auto const rounded = xsimd::fma(x, pack(T(1.44269504088896340736L)), pack(rounding));
-    auto const k = rounded - pack(rounding);
-    auto const r = xsimd::fnma(k, pack(constants::log2_low), xsimd::fnma(k, pack(constants::log2_high), x));
-    auto q = pack(constants::q.back());
-    for (auto i = constants::q.size() - 1; i-- > 0;) q = xsimd::fma(q, r, pack(constants::q[i]));
-    auto const e_r = xsimd::fma(r * r, q, r) + pack(T(1));
+    auto const e = reduced(x);
     // In two factors, because 2^k itself may be no normal number where e^x is one.
-    auto const half = xsimd::fma(k, pack(T(0.5)), pack(rounding));
-    auto const k_bits = std::bit_cast<integer>(rounded), half_bits = std::bit_cast<integer>(half);
-    return e_r * power_of_two(half_bits) * power_of_two(k_bits - half_bits);
+    auto const half = std::bit_cast<typename reduced::integer>(xsimd::fma(e.k, pack(T(0.5)), pack(reduced::rounding)));
+    return (e.p + pack(T(1))) * reduced::power_of_two(half) * reduced::power_of_two(e.k_bits - half);
+}
+
+/// e^x - 1 = 2^k (e^r - 1) + 2^k - 1. At most 2 ULP from the exact value.
+template <class T>
+xsimd::batch<T> packed_expm1(xsimd::batch<T> x) {
+    using pack = xsimd::batch<T>;
+    using reduced = reduced_exponent<T>;
+    // e^least rounds away beside 1; above, twice 2^(k - 1), as 2^k itself may be infinite.
+    constexpr auto least = T(-std::numeric_limits<T>::digits);
+    auto const e =
+        reduced(xsimd::min(pack(exponential<T>::greatest), xsimd::max(pack(least), x))); // in this order NaN stays
+    auto const scale = reduced::power_of_two(e.k_bits - typename reduced::integer(1));
+    auto const result = xsimd::fma(scale, e.p, scale - pack(T(0.5)));
+    return xsimd::select(x == pack(T(0)), x, result + result); // -0 stays
+}
+
+/// tanh |x| = m / (m + 2), m = e^(2 |x|) - 1. At most 2.6 ULP from the exact value.
+template <class T>
+xsimd::batch<T> packed_tanh(xsimd::batch<T> x) {
+    using pack = xsimd::batch<T>;
+    using reduced = reduced_exponent<T>;
+    constexpr auto greatest = T(std::numeric_limits<T>::digits); // tanh is 1 long before
+    auto const sign = x & pack(T(-0.0));
+    auto const y = xsimd::min(pack(greatest), x ^ sign); // in this order NaN stays
+    auto const e = reduced(y + y);
+    auto const scale = reduced::power_of_two(e.k_bits);
+    auto const m = xsimd::fma(scale, e.p, scale - pack(T(1)));
+    return (m / (m + pack(T(2)))) | sign;
 }
 
 } // namespace poise::detail

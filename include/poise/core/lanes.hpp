@@ -148,7 +148,7 @@ struct scalar_traits<lanes<T>> {
     static V min(V a, V b) { return keep_nan(a, xsimd::min(a.native(), b.native())); }
     static V fma(V a, V b, V c) { return xsimd::fma(a.native(), b.native(), c.native()); }
     static V exp(V x) { return poise::detail::packed_exp(x.native()); }
-    static V expm1(V x) { return xsimd::expm1(x.native()); }
+    static V expm1(V x) { return poise::detail::packed_expm1(x.native()); }
     // The pack's own takes subnormal numbers for larger ones (xsimd 8.1).
     static V log(V x) {
         mask const small = x < V(std::numeric_limits<T>::min());
@@ -158,7 +158,7 @@ struct scalar_traits<lanes<T>> {
     }
     static V log1p(V x) { return xsimd::log1p(x.native()); }
     static V sqrt(V x) { return xsimd::sqrt(x.native()); }
-    static V tanh(V x) { return xsimd::tanh(x.native()); }
+    static V tanh(V x) { return poise::detail::packed_tanh(x.native()); }
     static V sin(V x) { return xsimd::sin(x.native()); }
     static V cos(V x) { return xsimd::cos(x.native()); }
     // Lane by lane: the pack's own lose up to 16 bits in the tail, and are NaN at the largest numbers (xsimd 8.1).
