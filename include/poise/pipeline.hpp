@@ -41,14 +41,33 @@ consteval auto writes_per_row() {
         return fields<>{};
 }
 template <class Stage>
+consteval auto reads_if_given() {
+    if constexpr (requires { typename Stage::reads_if_given; })
+        return typename Stage::reads_if_given{};
+    else
+        return fields<>{};
+}
+template <class Stage>
 inline constexpr bool works_per_sequence = requires { typename Stage::scope; };
 template <class Stage>
 concept aggregates = requires(Stage const& stage) { stage.factor(1.0, std::size_t{1}); };
 
+template <auto... Fields>
+consteval auto joined(fields<Fields...> all) {
+    return all;
+}
+template <auto... A, auto... B>
+consteval auto joined(fields<A...>, fields<B...>, auto... more) {
+    return joined(fields<A..., B...>{}, more...);
+}
+template <class Stage>
+using all_writes =
+    decltype(joined(typename Stage::writes{}, writes_per_sequence<Stage>(), writes_per_row<Stage>()));
+template <class Stage>
+using all_reads = decltype(joined(typename Stage::reads{}, reads_if_given<Stage>()));
+
 template <class Stage, auto Field>
-inline constexpr bool writes_field =
-    Stage::writes::template contains<Field> || decltype(writes_per_sequence<Stage>())::template contains<Field> ||
-    decltype(writes_per_row<Stage>())::template contains<Field>;
+inline constexpr bool writes_field = all_writes<Stage>::template contains<Field>;
 
 /// What is wrong with a composition: a stage and a field, for a message.
 template <class Stage, auto Field>
@@ -64,7 +83,7 @@ struct late_write {
 template <class Later, class... Earlier, auto First, auto... More>
 struct late_write<Later, pipeline<Earlier...>, fields<First, More...>> {
     static constexpr bool late = !std::is_same_v<typename type_of_field<First>::combination, added> &&
-                                 (Earlier::reads::template contains<First> || ...) &&
+                                 (all_reads<Earlier>::template contains<First> || ...) &&
                                  !(writes_field<Earlier, First> || ...);
     using type = typename std::conditional_t<late, std::type_identity<fault<Later, First>>,
                                              late_write<Later, pipeline<Earlier...>, fields<More...>>>::type;
@@ -75,7 +94,7 @@ struct first_late_write {
 };
 template <class First, class Stage, class... Stages>
 struct first_late_write<First, pipeline<Stage, Stages...>> {
-    using here = typename late_write<Stage, First, typename Stage::writes>::type;
+    using here = typename late_write<Stage, First, all_writes<Stage>>::type;
     using type =
         typename std::conditional_t<std::is_same_v<here, no_fault>, first_late_write<First, pipeline<Stages...>>,
                                     std::type_identity<here>>::type;

@@ -18,6 +18,7 @@
 #include "poise/core/lane_row.hpp"
 #include "poise/core/lanes.hpp"
 #include "poise/core/lengths.hpp"
+#include "poise/core/mask.hpp"
 #include "poise/core/math.hpp"
 #include "poise/core/matrix_column.hpp"
 #include "poise/core/matrix_product.hpp"

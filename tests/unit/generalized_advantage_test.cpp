@@ -109,4 +109,51 @@ TEST_CASE("what GAE refuses") {
     CHECK_THROWS_AS(run({}, whole, poise::rows_of(three.data(), 1, 2)), poise::argument_error);
 }
 
+TEST_CASE("a step behind a mask is as if it were not there, whatever it holds") {
+    constexpr auto rows = std::size_t{5}, steps = std::size_t{19};
+    auto const of = trajectories(rows, steps);
+    auto mask = table{rows, steps};
+    auto rewards = of.rewards, values = of.values, terminal = of.terminal;
+    for (std::size_t k = 0; k < mask.values.size(); ++k) {
+        mask.values[k] = k % 4 == 1 || k % 7 == 3 || k % steps >= 14 + k / steps ? 0 : 1;
+        if (mask.values[k] == 0) rewards.values[k] = values.values[k] = terminal.values[k] = everywhere::nan;
+    }
+    constexpr auto gae = generalized_advantage{.discount = 0.9, .lambda = 0.8};
+    constexpr auto to_go = reward_to_go{.discount = 0.9};
+    auto expected = std::array{table{rows, steps}, table{rows, steps}, table{rows, steps}};
+    for (std::size_t i = 0; i < rows; ++i) {
+        auto counted = std::array<std::vector<double>, 3>{};
+        for (std::size_t t = 0; t < steps; ++t)
+            if (mask(i, t) == 1) {
+                counted[0].push_back(of.rewards(i, t));
+                counted[1].push_back(of.values(i, t));
+                counted[2].push_back(of.terminal(i, t));
+            }
+        auto const [r, v, ends] = counted;
+        auto const last = std::array{of.last(i, 0)};
+        auto found = std::array{r, r, r};
+        gae(poise::row(r), poise::row(v), poise::row(ends), poise::row(last), poise::row(found[0]),
+            poise::row(found[1]));
+        to_go(poise::row(r), poise::row(ends), poise::row(last), poise::row(found[2]));
+        for (std::size_t t = 0, k = 0; t < steps; ++t)
+            if (mask(i, t) == 1) {
+                for (std::size_t j = 0; j < 3; ++j) expected[j](i, t) = found[j][k];
+                ++k;
+            }
+    }
+    in_every_execution([&](auto execution, std::string const& name) {
+        CAPTURE(name);
+        auto const whole = [&](auto& of_them) { return poise::rows_of(of_them.values.data(), rows, steps); };
+        auto found = std::array{table{rows, steps}, table{rows, steps}, table{rows, steps}};
+        poise::for_each_row(execution, gae, whole(std::as_const(rewards)), whole(std::as_const(values)),
+                            whole(std::as_const(terminal)), of.last.values, whole(found[0]), whole(found[1]),
+                            whole(std::as_const(mask)));
+        poise::for_each_row(execution, to_go, whole(std::as_const(rewards)), whole(std::as_const(terminal)),
+                            of.last.values, whole(found[2]), whole(std::as_const(mask)));
+        for (std::size_t j = 0; j < 3; ++j)
+            for (std::size_t k = 0; k < rows * steps; ++k)
+                CHECK(close(found[j].values[k], expected[j].values[k], 1e-12));
+    });
+}
+
 } // namespace

@@ -222,3 +222,69 @@ TEST_CASE("whole episodes: groups share their first state, the gradient sees eve
     CHECK(second.environment_steps() == first.environment_steps());
     CHECK(numbers(second.policy()) == numbers(first.policy()));
 }
+
+namespace {
+
+/// Every step pays 1 and ends the episode, at the time limit too.
+struct one_step {
+    using value_type = double;
+    using state_type = std::size_t;
+    using action_type = std::size_t;
+    static constexpr std::uint32_t draws = 1;
+
+    constexpr std::size_t reset(random::address) const { return 0; }
+    constexpr environment::transition<std::size_t, double> step(std::size_t, std::size_t, random::address) const {
+        return {0, 1, true, true};
+    }
+    constexpr std::size_t observation_size() const { return 4; }
+    constexpr void observe(std::size_t, writable_row auto out) const { fill(out, 1); }
+};
+
+/// The loss is the return.
+struct return_as_loss {
+    using reads = fields<field::returns>;
+    using writes = fields<field::loss, field::gradient<field::log_probability>, field::gradient<field::value>>;
+    constexpr void operator()(row_of_reals auto returns, writable_row auto loss, writable_row auto policy_gradient,
+                              writable_row auto value_gradient) const {
+        copy(loss, returns);
+        fill(policy_gradient, 0);
+        fill(value_gradient, 0);
+    }
+};
+
+/// The reward is the first number drawn.
+struct noise : one_step {
+    constexpr environment::transition<std::size_t, double> step(std::size_t, std::size_t, random::address where) const {
+        return {0, random::uniform<double>(where), true, false};
+    }
+};
+
+} // namespace
+
+TEST_CASE("the end of an episode has no value after it, at the time limit neither") {
+    auto ppo = solver::actor_critic(neural(policy::initialization::glorot{}, {.seed = 1}),
+                                    value_network(policy::initialization::glorot{}, {.seed = 2}), one_step{},
+                                    estimator::generalized_advantage{.discount = 1}, return_as_loss{}, solver::sgd{});
+    ppo.step([](auto const& report) { CHECK(report.objective == doctest::Approx(1).epsilon(1e-14)); });
+}
+
+TEST_CASE("no epochs make no step") {
+    auto const pi = neural(policy::initialization::glorot{}, {.seed = 1});
+    auto const value = value_network(policy::initialization::glorot{}, {.seed = 2});
+    auto const update = return_as_loss{};
+    CHECK_THROWS_WITH_AS(solver::actor_critic(pi, value, one_step{}, estimator::generalized_advantage{}, update,
+                                              solver::sgd{}, {.epochs = 0}),
+                         "actor_critic: argument 'epochs': expected at least 1, got 0", argument_error);
+    CHECK_THROWS_WITH_AS(solver::episode_learner(pi, one_step{},
+                                                 estimator::reward_to_go{} | objective::policy_gradient{},
+                                                 solver::sgd{}, {.epochs = 0}),
+                         "episode_learner: argument 'epochs': expected at least 1, got 0", argument_error);
+}
+
+TEST_CASE("an evaluation with the training's seed plays other episodes") {
+    auto const pi = neural(policy::initialization::glorot{}, {.seed = 1});
+    auto learned = solver::episode_learner(pi, noise{}, estimator::reward_to_go{} | objective::policy_gradient{},
+                                           solver::sgd{}, {.episodes_per_group = 1, .random = {.seed = 3}});
+    auto const evaluated = environment::mean_return(pi, noise{}, 1, {.seed = 3}, 10);
+    learned.step([&](auto const& report) { CHECK(report.reward != evaluated); });
+}

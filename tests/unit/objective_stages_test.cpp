@@ -68,6 +68,33 @@ TEST_CASE("the gradients that stages write are the derivatives of their losses")
                          random_values(10)) < 1e-14);
 }
 
+TEST_CASE("coefficients are finite and not below 0, in a pipeline and alone") {
+    auto const log_p = std::vector{-1.0, -2.0};
+    auto gradient = std::vector<double>(2), loss = gradient;
+    auto const check = [&](auto const& stage, char const* message) {
+        CHECK_THROWS_WITH_AS(evaluate(execution::along{}, stage | aggregation::mean{},
+                                      inputs(field::log_probability = one_row(log_p), field::entropy = one_row(log_p),
+                                             field::value = one_row(log_p), field::returns = one_row(log_p),
+                                             field::reference_log_probability = one_row(log_p)),
+                                      outputs(field::loss = one_row(loss))),
+                             message, domain_violation);
+        if constexpr (std::remove_cvref_t<decltype(stage)>::reads::size == 2)
+            CHECK_THROWS_WITH_AS(for_each_row(execution::along{}, stage, one_row(log_p), one_row(log_p), one_row(loss),
+                                              one_row(gradient)),
+                                 message, domain_violation);
+        else
+            CHECK_THROWS_WITH_AS(for_each_row(execution::along{}, stage, one_row(log_p), one_row(loss),
+                                              one_row(gradient)),
+                                 message, domain_violation);
+    };
+    check(penalty::kl_k3{-0.1}, "kl: argument 'coefficient': expected a finite number not below 0, got -0.1");
+    check(penalty::kl_k1{everywhere::nan}, "kl: argument 'coefficient': expected a finite number not below 0, got nan");
+    check(objective::entropy_bonus{-0.1},
+          "entropy_bonus: argument 'coefficient': expected a finite number not below 0, got -0.1");
+    check(objective::value_loss{everywhere::infinity},
+          "value_loss: argument 'coefficient': expected a finite number not below 0, got inf");
+}
+
 namespace {
 
 constexpr auto actions = std::size_t{4}, group = std::size_t{3};

@@ -1,5 +1,7 @@
 #include "poise/estimator/generalized_advantage.hpp"
 #include "poise/estimator/group_relative.hpp"
+#include "poise/estimator/leave_one_out.hpp"
+#include "poise/estimator/normalized_advantage.hpp"
 #include "poise/execution/evaluate.hpp"
 #include "poise/interop/eigen.hpp"
 #include "poise/metric/policy_change.hpp"
@@ -386,6 +388,121 @@ TEST_CASE("errors name the field, what was expected and what came") {
                          argument_error);
     CHECK(gradient == std::vector<double>(12, 7.0));
 }
+
+TEST_CASE("what a mask hides counts in no stage, objective or diagnostic, and has no gradient") {
+    auto const nan = everywhere::nan;
+    auto const mask = std::vector{1.0, 1.0, 0.0, 1.0, 0.0, 0.0}, weight = std::vector{1.0, 2.0, nan, 0.5, 1.0, 2.0};
+    auto const hidden = [&](std::vector<double> values) {
+        for (auto const k : {2, 4, 5}) values[static_cast<std::size_t>(k)] = nan;
+        return values;
+    };
+    auto const log_p = hidden({-1, -1.5, 0, -0.5, 0, 0}), old = hidden({-1.1, -1, 0, -0.6, 0, 0}),
+               reference = hidden({-1.2, -1.4, 0, -0.7, 0, 0}), entropy = hidden({0.1, 0.2, 0, 0.3, 0, 0}),
+               advantage = hidden({2, -1, 0, 0.5, 0, 0});
+    // two sequences of three tokens, and the same without what is hidden
+    auto const short_log_p = std::vector{-1.0, -1.5, -0.5}, short_old = std::vector{-1.1, -1.0, -0.6},
+               short_reference = std::vector{-1.2, -1.4, -0.7}, short_entropy = std::vector{0.1, 0.2, 0.3},
+               short_advantage = std::vector{2.0, -1.0, 0.5}, short_weight = std::vector{1.0, 2.0, 0.5};
+    auto const offsets = std::vector<std::size_t>{0, 2, 3};
+    auto const check = [&](auto aggregation) {
+        auto const stages = estimator::normalized_advantage{} | objective::clipped_surrogate{} |
+                            penalty::kl_k3{.coefficient = 0.3} | objective::entropy_bonus{} | aggregation |
+                            metric::clip_fraction{} | metric::sampled_kl_divergence{};
+        auto const run = [&](auto execution, auto const& tokens, auto const& values, auto... masks) {
+            auto const n = values[0]->size();
+            auto results = std::array{std::vector<double>(1), std::vector<double>(1), std::vector<double>(1),
+                                      std::vector<double>(n), std::vector<double>(n)};
+            evaluate(execution, stages,
+                     inputs(field::log_probability = tokens(*values[0]), field::old_log_probability = tokens(*values[1]),
+                            field::reference_log_probability = tokens(*values[2]), field::entropy = tokens(*values[3]),
+                            field::advantage = tokens(*values[4]), field::weight = tokens(*values[5]), masks...),
+                     outputs(field::objective = results[0], field::clip_fraction = results[1],
+                             field::kl_divergence = results[2],
+                             field::gradient<field::log_probability> = tokens(results[3]),
+                             field::gradient<field::entropy> = tokens(results[4])));
+            return results;
+        };
+        auto const ragged = [&](auto& values) { return ragged_sequences_of(values.data(), offsets, 2); };
+        auto const padded = [](auto& values) { return sequences_of(one_row(values), 2); };
+        auto const expected =
+            run(execution::sequential{}, ragged,
+                std::array{&short_log_p, &short_old, &short_reference, &short_entropy, &short_advantage, &short_weight});
+        everywhere::in_every_execution([&](auto execution, std::string const& name) {
+            CAPTURE(name);
+            auto const found = run(execution, padded, std::array{&log_p, &old, &reference, &entropy, &advantage, &weight},
+                                   field::mask = padded(mask));
+            for (std::size_t j = 0; j < 3; ++j) CHECK(close(found[j][0], expected[j][0], 1e-13));
+            for (std::size_t j = 3; j < 5; ++j)
+                for (std::size_t k = 0, counted = 0; k < 6; ++k)
+                    CHECK(close(found[j][k], mask[k] == 1 ? expected[j][counted++] : 0, 1e-13));
+        });
+    };
+    check(aggregation::mean{});
+    check(aggregation::sum{});
+    check(aggregation::mean_of_sequences{});
+    check(aggregation::constant_length{3});
+}
+
+TEST_CASE("a mask of tokens is not one of rollouts: a stage on rollouts does without it") {
+    auto const advantages = std::vector{1.0, 3.0}, log_p = std::vector(4, -1.0), mask = std::vector{1.0, 0.0, 1.0, 0.0};
+    auto normalized = std::vector<double>(2);
+    evaluate(execution::sequential{}, estimator::normalized_advantage{.epsilon = 0} | objective::policy_gradient{},
+             inputs(field::advantage = one_row(advantages), field::log_probability = sequences_of(one_row(log_p), 2),
+                    field::mask = sequences_of(one_row(mask), 2)),
+             outputs(field::advantage = one_row(normalized)));
+    CHECK(close(normalized[0], -std::sqrt(0.5), 1e-15));
+    CHECK(close(normalized[1], std::sqrt(0.5), 1e-15));
+}
+
+TEST_CASE("the only advantage before a mask is normalised to 0") {
+    auto const given = std::vector{5.0, everywhere::nan}, mask = std::vector{1.0, 0.0}, none = std::vector(2, 0.0);
+    auto out = std::vector(2, 7.0);
+    for_each_row(execution::sequential{}, estimator::normalized_advantage{}, one_row(given), one_row(out),
+                 one_row(mask));
+    CHECK(out == none);
+    for_each_row(execution::along{}, estimator::normalized_advantage{}, one_row(given), one_row(out), one_row(none));
+    CHECK(out == none);
+}
+
+TEST_CASE("a single rollout is refused in a pipeline as it is alone") {
+    auto const one = std::vector(6, 1.0);
+    auto out = std::vector<double>(6);
+    auto const run = [&](auto const& stages, auto... given) {
+        evaluate(execution::simd{}, stages, inputs(given...), outputs(field::advantage = rows_of(out.data(), 3, 1)));
+    };
+    auto const rewards = field::reward = rows_of(one.data(), 3, 1);
+    auto const tokens = field::log_probability = sequences_of(rows_of(one.data(), 3, 2), 1);
+    auto const message = "leave_one_out: argument 'reward': expected at least 2 elements, got 1";
+    CHECK_THROWS_WITH_AS(run(estimator::leave_one_out{} | aggregation::mean{}, rewards), message, argument_error);
+    CHECK_THROWS_WITH_AS(run(double_reward{} | estimator::leave_one_out{} | objective::policy_gradient{}, rewards, tokens),
+                         message, argument_error);
+    CHECK_THROWS_WITH_AS(run(estimator::centered{} | estimator::normalized_advantage{}, rewards),
+                         "normalized_advantage: argument 'advantages': expected at least 2 elements, got 1",
+                         argument_error);
+    // rows of tokens that differ in length: two in the first, one in the second
+    auto const offsets = std::vector<std::size_t>{0, 2, 3};
+    auto const ragged = field::advantage = ragged_sequences_of(one.data(), offsets, 1);
+    auto slopes = std::vector<double>(3);
+    CHECK_THROWS_AS(evaluate(execution::sequential{}, estimator::normalized_advantage{} | aggregation::mean{},
+                             inputs(ragged), outputs(field::advantage = ragged_sequences_of(slopes.data(), offsets, 1))),
+                    argument_error);
+}
+
+// Too late is too late for a number per row and for a field that is read if given.
+struct mask_of_rollouts {
+    using reads = fields<field::reward>;
+    using writes = fields<field::mask>;
+};
+struct penalty_on_clipping {
+    using reads = fields<field::clip_fraction>;
+    using writes = fields<field::cost>;
+};
+template <class A, class B>
+constexpr bool in_order = std::is_same_v<poise::detail::fault_of_order<A, B>, poise::detail::no_fault>;
+static_assert(in_order<metric::clip_fraction, penalty_on_clipping>);
+static_assert(!in_order<penalty_on_clipping, metric::clip_fraction>);
+static_assert(in_order<mask_of_rollouts, estimator::normalized_advantage>);
+static_assert(!in_order<estimator::normalized_advantage, mask_of_rollouts>);
 
 // A pipeline in a constant expression: rewards 1 and 3 of two rollouts, log-probabilities -1 and -2.
 static_assert([] {

@@ -184,3 +184,34 @@ TEST_CASE("what V-trace refuses") {
 }
 
 } // namespace
+
+TEST_CASE("V-trace: a step behind a mask is as if it were not there, whatever it holds") {
+    constexpr auto steps = std::size_t{19};
+    auto const of = trajectories(1, steps);
+    auto const given = std::array{&of.now, &of.old, &of.rewards, &of.values, &of.terminal};
+    auto mask = std::vector<double>(steps);
+    auto padded = std::array<std::vector<double>, 5>{}, counted = padded;
+    for (std::size_t t = 0; t < steps; ++t) {
+        mask[t] = t % 4 == 1 || t > 15 ? 0 : 1;
+        for (std::size_t j = 0; j < 5; ++j) {
+            padded[j].push_back(mask[t] == 1 ? given[j]->values[t] : everywhere::nan);
+            if (mask[t] == 1) counted[j].push_back(given[j]->values[t]);
+        }
+    }
+    constexpr auto kernel = v_trace{.discount = 0.9, .lambda = 0.8, .rho_bar = 1.5};
+    auto const run = [&](auto execution, auto const& from, auto... masks) {
+        auto found = std::array{from[0], from[0]};
+        auto const whole = [](auto& values) { return poise::one_row(values); };
+        poise::for_each_row(execution, kernel, whole(from[0]), whole(from[1]), whole(from[2]), whole(from[3]),
+                            whole(from[4]), of.last.values, whole(found[0]), whole(found[1]), masks...);
+        return found;
+    };
+    auto const expected = run(execution::sequential{}, std::as_const(counted));
+    in_every_execution([&](auto execution, std::string const& name) {
+        CAPTURE(name);
+        auto const found = run(execution, std::as_const(padded), poise::one_row(std::as_const(mask)));
+        for (std::size_t j = 0; j < 2; ++j)
+            for (std::size_t t = 0, k = 0; t < steps; ++t)
+                CHECK(close(found[j][t], mask[t] == 1 ? expected[j][k++] : 0, 1e-12));
+    });
+}

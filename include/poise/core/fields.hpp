@@ -109,7 +109,9 @@ struct fields {
 /// the rows of one group, with the fields it reads repeated to the length of the longest; with
 /// `using scope = per_sequence` it is called for each sequence of the group, on the elements of that sequence. It may
 /// also state `writes_per_sequence` (one value per sequence) and `writes_per_row` (one value per row), which come after
-/// `writes`.
+/// `writes`, and `reads_if_given`, last of all arguments and left out where the pipeline has no such field, or one with
+/// more axes than what the stage reads. `check_hyperparameters()` and `check_length(elements)` throw for members and
+/// rows that the stage has no result for.
 template <class S>
 concept pipeline_stage = requires {
     S::reads::size;

@@ -46,12 +46,14 @@ constexpr auto play(Policy const& policy, Environment const& environment, random
 }
 
 /// The mean over `episodes` of the sum of rewards of at most `limit` steps, actions drawn from the policy; episode e is
-/// that of replica where.replica + e.
+/// that of replica where.replica + e. The draws are `random::for_evaluation`, so that the training's seed replays none
+/// of its episodes.
 template <class Policy, concepts::environment Environment>
 constexpr auto mean_return(Policy const& policy, Environment const& environment, std::size_t episodes,
                            random::address where, std::size_t limit) {
     using T = typename Environment::value_type;
     auto total = T(0);
+    where = random::for_evaluation(where);
     for (std::size_t e = 0; e < episodes; ++e, ++where.replica)
         total += play(policy, environment, where, where, limit, [](auto const&...) {});
     return total / T(episodes);

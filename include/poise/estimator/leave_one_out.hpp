@@ -24,9 +24,11 @@ struct leave_one_out {
         auto const centre = mean(reward);
         map(advantage, [=](auto r) { return (r - centre) * scale; }, reward);
     }
+    constexpr void check_length(std::size_t rollouts) const {
+        require(rollouts > 1, "leave_one_out", "reward", "at least 2 elements", rollouts);
+    }
     constexpr void check(auto const& reward, auto const& advantage) const {
-        for (std::size_t i = 0; i < reward.rows(); ++i)
-            require(reward.length(i) > 1, "leave_one_out", "reward", "at least 2 elements", reward.length(i));
+        for (std::size_t i = 0; i < reward.rows(); ++i) check_length(reward.length(i));
         require_equal_lengths("leave_one_out", argument_names, reward, advantage);
     }
 };

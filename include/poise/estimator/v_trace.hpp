@@ -24,15 +24,17 @@ struct v_trace {
 
     using reads = fields<field::log_probability, field::old_log_probability, field::reward, field::value,
                          field::terminal, field::last_value>;
+    using reads_if_given = fields<field::mask>;
     using writes = fields<field::advantage, field::returns>;
     using scope = per_sequence;
     static constexpr std::array argument_names{"log_probability", "old_log_probability", "rewards",    "values",
-                                               "terminal",        "last_value",          "advantages", "returns"};
+                                               "terminal",        "last_value",          "advantages", "returns",
+                                               "mask"};
 
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto old_log_probability,
                               row_of_reals auto rewards, row_of_reals auto values, row_of_reals auto terminal,
-                              row_of_reals auto last_value, writable_row auto advantages,
-                              writable_row auto returns) const {
+                              row_of_reals auto last_value, writable_row auto advantages, writable_row auto returns,
+                              row_of_reals auto... mask) const {
         using T = value_of<decltype(advantages)>;
         using R = real_of<T>;
         static_assert(
@@ -55,26 +57,41 @@ struct v_trace {
             return [=](auto now, auto old) { return math::min(math::exp(now - old), bound); };
         };
 
-        errors(returns, values);
+        // in the memory of the advantages until there are any
+        auto const next_values = [&] {
+            if constexpr (sizeof...(mask) == 0) {
+                return values;
+            } else {
+                detail::next_counted_value(advantages, values, T(last_value[0]), mask...);
+                return advantages;
+            }
+        };
+        errors(returns, next_values());
         map(
             returns,
             [rho = clipped_ratio(R(rho_bar))](auto delta, auto now, auto old) { return rho(now, old) * delta; },
             returns, log_probability, old_log_probability);
-        auto const traces = advantages; // until there are advantages
+        (detail::blank(mask, returns), ...);
+        auto const traces = advantages;
         map(
             traces,
-            [=, c = clipped_ratio(R(c_bar)), l = R(lambda)](auto ends, auto now, auto old) {
-                return discounted(ends) * l * c(now, old);
+            [=, c = clipped_ratio(R(c_bar)), l = R(lambda)](auto ends, auto now, auto old, auto... m) {
+                auto const trace = discounted(ends) * l * c(now, old);
+                if constexpr (sizeof...(m) == 0)
+                    return trace;
+                else
+                    return counted(m..., trace, decltype(trace)(1));
             },
-            terminal, log_probability, old_log_probability);
+            terminal, log_probability, old_log_probability, mask...);
         linear_recurrence(reversed(returns), reversed(traces), reversed(returns));
-        map(returns, [](auto correction, auto v) { return v + correction; }, returns, values);
+        map(returns, [](auto correction, auto v) { return v + correction; }, returns, next_values());
 
         errors(advantages, returns);
         map(
             advantages,
             [rho = clipped_ratio(R(rho_bar_gradient))](auto a, auto now, auto old) { return rho(now, old) * a; },
             advantages, log_probability, old_log_probability);
+        (detail::blank(mask, advantages, returns), ...);
     }
     constexpr void check_hyperparameters() const {
         constexpr auto name = "v_trace";
@@ -86,10 +103,10 @@ struct v_trace {
     }
     constexpr void check(auto const& log_probability, auto const& old_log_probability, auto const& rewards,
                          auto const& values, auto const& terminal, auto const& last_value, auto const& advantages,
-                         auto const& returns) const {
+                         auto const& returns, auto const&... mask) const {
         check_hyperparameters();
         detail::check_trajectory("v_trace", discount, rewards, terminal, last_value, log_probability,
-                                 old_log_probability, values, advantages, returns);
+                                 old_log_probability, values, advantages, returns, mask...);
     }
 };
 

@@ -23,8 +23,7 @@ constexpr auto with_written(List list, Stage const*) {
     auto const merged = []<class Found, auto... More>(Found, fields<More...>) {
         return typename list_with<Found, More...>::type{};
     };
-    return merged(merged(merged(list, typename Stage::writes{}), writes_per_sequence<Stage>()),
-                  writes_per_row<Stage>());
+    return merged(list, all_writes<Stage>{});
 }
 
 /// All fields that the stages write, each once.
@@ -37,8 +36,7 @@ struct written_by_all<List, First, More...>
     : written_by_all<decltype(with_written(List{}, static_cast<First const*>(nullptr))), More...> {};
 
 template <class Stage>
-inline constexpr std::size_t written_count =
-    Stage::writes::size + decltype(writes_per_sequence<Stage>())::size + decltype(writes_per_row<Stage>())::size;
+inline constexpr std::size_t written_count = all_writes<Stage>::size;
 
 // The first field that a stage reads without its being known, the known ones being a list of fields.
 template <class Stage, class Known, class Reads>

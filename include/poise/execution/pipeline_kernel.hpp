@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/core/lengths.hpp"
+#include "poise/core/mask.hpp"
 #include "poise/execution/composition.hpp"
 #include "poise/execution/field_rows.hpp"
 #include "poise/execution/row_kernel.hpp"
@@ -71,7 +72,7 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
     // own working rows.
     static constexpr std::size_t scratch_rows =
         kept_rows +
-        std::max({std::size_t{2}, (Stages::reads::size + 2 * written_count<Stages> + scratch_rows_of<Stages>())...});
+        std::max({std::size_t{2}, (all_reads<Stages>::size + 2 * written_count<Stages> + scratch_rows_of<Stages>())...});
     static constexpr std::array<char const*, given_count + wanted_count + 1> argument_names{
         type_of_field<Given>::name()..., type_of_field<Wanted>::name()..., "sequence starts"};
 
@@ -112,6 +113,7 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
                 ++index;
             };
             (compare(batches), ...);
+            check_lengths(lengths, std::index_sequence_for<Stages...>{});
             if constexpr (!ragged) break; // the rows of each batch are alike
         }
     }
@@ -120,6 +122,50 @@ private:
     template <class Stage>
     static constexpr void check_hyperparameters(Stage const& stage) {
         if constexpr (requires { stage.check_hyperparameters(); }) stage.check_hyperparameters();
+    }
+    template <std::size_t... I>
+    constexpr void check_lengths(std::array<std::size_t, 3> const& lengths, std::index_sequence<I...>) const {
+        auto const check = [&]<std::size_t Rank>(auto const& stage, std::integral_constant<std::size_t, Rank>) {
+            if constexpr (requires { stage.check_length(lengths[Rank]); })
+                stage.check_length(lengths[Rank] == dynamic ? 1 : lengths[Rank]);
+        };
+        (check(std::get<I>(composed.stages), std::integral_constant<std::size_t, read_rank<I>()>{}), ...);
+    }
+
+    template <std::size_t I>
+    using stage_at = std::tuple_element_t<I, std::tuple<Stages...>>;
+    template <class Stage>
+    static constexpr bool runs_by_sequence = works_per_sequence<Stage> && finest == per_token_rank;
+    template <class Stage>
+    static constexpr int rank_per_sequence =
+        runs_by_sequence<Stage> || !works_per_sequence<Stage> ? per_element_rank : per_row_rank;
+
+    /// How many axes a field has where stage I reads it; -1 if it is not known there.
+    template <auto Field, std::size_t I>
+    static consteval int rank_before() {
+        if constexpr (I == 0) {
+            return std::max({-1, (fields<Given>::template contains<Field> ? rank_of_batch<GivenBatches> : -1)...});
+        } else {
+            using stage = stage_at<I - 1>;
+            auto const before = rank_before<Field, I - 1>();
+            auto const after = [&](int rank) {
+                return is_combination<Field, multiplied> ? std::max(rank, before) : rank;
+            };
+            if constexpr (stage::writes::template contains<Field>)
+                return after(runs_by_sequence<stage> ? int(per_token_rank) : read_rank<I - 1>());
+            else if constexpr (decltype(writes_per_sequence<stage>())::template contains<Field>)
+                return after(rank_per_sequence<stage>);
+            else if constexpr (decltype(writes_per_row<stage>())::template contains<Field>)
+                return after(per_row_rank);
+            else
+                return before;
+        }
+    }
+    template <std::size_t I>
+    static consteval int read_rank() {
+        return []<auto... Reads>(fields<Reads...>) {
+            return std::max({0, rank_before<Reads, I>()...});
+        }(typename stage_at<I>::reads{});
     }
 
     static constexpr std::array<int, given_count + wanted_count> ranks{rank_of_batch<GivenBatches>...,
@@ -174,22 +220,36 @@ private:
         if constexpr (I == sizeof...(Stages)) {
             finish<Kept>(known, wanted, scratch, shape);
         } else {
-            using stage = std::tuple_element_t<I, std::tuple<Stages...>>;
+            using stage = stage_at<I>;
             if constexpr (aggregates<stage>)
                 run<I + 1, Kept>(known, wanted, scratch, shape);
             else
-                run_stage<I, Kept>(known, wanted, scratch, shape, typename stage::reads{});
+                run_stage<I, Kept>(known, wanted, scratch, shape, typename stage::reads{},
+                                   given_reads<stage, std::remove_cvref_t<decltype(known)>>{});
         }
     }
 
-    template <std::size_t I, std::size_t Kept, class Known, auto... Reads>
+    // What a stage reads if given: a field that is known and has no more axes than what the stage always reads.
+    template <class Known, auto... Reads, auto... IfGiven>
+    static consteval auto given_among(fields<Reads...>, fields<IfGiven...>) {
+        [[maybe_unused]] constexpr auto known_here = []<auto Field>() {
+            constexpr auto rank = found_in<Field, Known>::rank;
+            return rank >= 0 && rank <= std::max({0, found_in<Reads, Known>::rank...});
+        };
+        return joined(fields<>{}, std::conditional_t<known_here.template operator()<IfGiven>(), fields<IfGiven>,
+                                                     fields<>>{}...);
+    }
+    template <class Stage, class Known>
+    using given_reads = decltype(given_among<Known>(typename Stage::reads{}, reads_if_given<Stage>()));
+
+    template <std::size_t I, std::size_t Kept, class Known, auto... Reads, auto... GivenReads>
     constexpr void run_stage(Known const& known, auto const& wanted, auto const& scratch, auto const& shape,
-                             fields<Reads...>) const {
-        using stage = std::tuple_element_t<I, std::tuple<Stages...>>;
-        constexpr auto by_sequence = works_per_sequence<stage> && finest == per_token_rank;
+                             fields<Reads...>, fields<GivenReads...>) const {
+        using stage = stage_at<I>;
+        constexpr auto by_sequence = runs_by_sequence<stage>;
         constexpr auto read_rank = std::max({0, found_in<Reads, Known>::rank...});
         constexpr auto write_rank = by_sequence ? int(per_token_rank) : read_rank;
-        constexpr auto sequence_rank = by_sequence || !works_per_sequence<stage> ? per_element_rank : per_row_rank;
+        constexpr auto sequence_rank = rank_per_sequence<stage>;
         static_assert(!by_sequence || decltype(writes_per_row<stage>())::size == 0,
                       "a stage that works per sequence writes no value per row");
         auto const bound_writes =
@@ -198,15 +258,20 @@ private:
                                                                                    shape, writes_per_sequence<stage>());
         auto const bound = bind_writes<bound_sequences.kept, per_row_rank>(bound_sequences.known, wanted, scratch,
                                                                            shape, writes_per_row<stage>());
-        constexpr auto free_row = bound.kept, after_reads = free_row + sizeof...(Reads);
+        constexpr auto free_row = bound.kept, after_first_reads = free_row + sizeof...(Reads);
+        constexpr auto after_reads = after_first_reads + sizeof...(GivenReads);
         constexpr auto after_writes = after_reads + stage::writes::size;
         constexpr auto after_sequences = after_writes + decltype(writes_per_sequence<stage>())::size;
         constexpr auto after_all = after_reads + written_count<stage>;
 
         // in the order of the stage's arguments
-        auto const read_rows = [&]<std::size_t... J>(std::index_sequence<J...>) {
-            return std::tuple{read_row<Reads, by_sequence ? -1 : read_rank>(known, scratch[free_row + J], shape)...};
-        }(std::make_index_sequence<sizeof...(Reads)>{});
+        auto const rows_to_read = [&]<auto... Read>(fields<Read...>, auto base) {
+            return [&]<std::size_t... J>(std::index_sequence<J...>) {
+                return std::tuple{read_row<Read, by_sequence ? -1 : read_rank>(known, scratch[base + J], shape)...};
+            }(std::make_index_sequence<sizeof...(Read)>{});
+        };
+        auto const read_rows = rows_to_read(fields<Reads...>{}, free_row);
+        auto const given_rows = rows_to_read(fields<GivenReads...>{}, after_first_reads);
         auto const rows_to_write = [&]<int Rank, auto... Writes>(std::integral_constant<int, Rank>, fields<Writes...>,
                                                                  auto base) {
             return [&]<std::size_t... J>(std::index_sequence<J...>) {
@@ -219,7 +284,7 @@ private:
             rows_to_write(std::integral_constant<int, sequence_rank>{}, writes_per_sequence<stage>(), after_writes);
         auto const of_row =
             rows_to_write(std::integral_constant<int, per_row_rank>{}, writes_per_row<stage>(), after_sequences);
-        auto const arguments = std::tuple_cat(read_rows, per_element, of_sequences, of_row);
+        auto const arguments = std::tuple_cat(read_rows, per_element, of_sequences, of_row, given_rows);
         auto const working = [&]<std::size_t... J>(std::index_sequence<J...>) {
             return std::array<std::remove_cvref_t<decltype(scratch[0])>, sizeof...(J)>{
                 scratch[after_all + written_count<stage> + J]...};
@@ -366,9 +431,7 @@ private:
             auto total = T(0);
             auto const aggregate = [&](auto const& part) {
                 auto const l = part(loss);
-                auto const scale = [](auto w, auto m, auto x) {
-                    return math::select(m == decltype(m)(0), decltype(x)(0), w * m * x); // padding may hold anything
-                };
+                auto const scale = [](auto w, auto m, auto x) { return counted(m, w * m * x); };
                 auto const apply = [&](auto const& consume) {
                     if constexpr (weighted && masked)
                         consume(scale, part(weight), part(mask));

@@ -27,6 +27,12 @@ struct address {
     friend constexpr bool operator==(address const&, address const&) = default;
 };
 
+/// The same place in a stream of its own, which no draw of the seed shares: for evaluating what was trained with it.
+constexpr address for_evaluation(address where) {
+    where.seed = ~where.seed;
+    return where;
+}
+
 namespace detail {
 
 // Checks at the host's entry points. Device code cannot throw: there a draw with bad arguments is NaN or unspecified.

@@ -55,6 +55,7 @@ public:
         require(n > 0, "actor_critic", "steps", "at least one step of one environment", n);
         require(settings.minibatches > 0 && n % settings.minibatches == 0, "actor_critic", "minibatches",
                 "a divisor of " + std::to_string(n) + " samples", settings.minibatches);
+        require(settings.epochs > 0, "actor_critic", "epochs", "at least 1", settings.epochs);
         for (auto* values : {&contexts_, &batch_contexts_}) values->resize(n);
         for (auto* values : {&actions_, &batch_actions_}) values->resize(n);
         for (auto* values : {&rewards_, &values_, &terminal_, &advantage_, &returns_, &log_p_, &entropies_})
@@ -157,7 +158,7 @@ private:
         rewards_[sample] = reached.reward;
         terminal_[sample] = reached.done() ? T(1) : T(0);
         running_return_[e] += reached.reward;
-        if (reached.truncated) {
+        if (reached.truncated && !reached.terminated) {
             auto const cut = std::array<context, 1>{environment::observed<context>(environment_, reached.next)};
             rewards_[sample] +=
                 discount() * value_.model.forward(inputs_of(std::span<context const>(cut)), value_tape_)(0, 0);

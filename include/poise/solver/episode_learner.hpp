@@ -41,6 +41,7 @@ public:
           trained_(std::move(policy), rule) {
         require(settings.groups > 0 && settings.episodes_per_group > 0, "episode_learner", "episodes", "at least 1",
                 settings.groups * settings.episodes_per_group);
+        require(settings.epochs > 0, "episode_learner", "epochs", "at least 1", settings.epochs);
     }
 
     Policy const& policy() const { return trained_.model; }
