@@ -199,6 +199,49 @@ void check_lanes(Policy<double> const& start) {
     CHECK(actions_differ);
 }
 
+template <class Policy>
+void check_range(Policy const& policy) {
+    auto tape = typename Policy::tape(2);
+    auto values = std::vector<double>(2);
+    auto drawn = std::vector<std::size_t>(2);
+    auto const evaluate = [&](std::vector<std::size_t> const& at, std::vector<std::size_t> const& chosen) {
+        policy.evaluate(at, chosen, tape, row(values), row<double>(nullptr, 0));
+    };
+    evaluate({0, contexts - 1}, {actions - 1, 0});
+    CHECK_THROWS_WITH_AS(evaluate({0, 1}, {0, actions}),
+                         "policy::evaluate: argument 'actions': expected numbers below 5, got 5",
+                         poise::argument_error);
+    CHECK_THROWS_WITH_AS(evaluate({contexts, 0}, {0, 0}),
+                         "policy::evaluate: argument 'contexts': expected numbers below 3, got 3",
+                         poise::argument_error);
+    CHECK_THROWS_WITH_AS(policy.sample(std::vector<std::size_t>{0, 7}, {.seed = 1}, tape, drawn),
+                         "policy::sample: argument 'contexts': expected numbers below 3, got 7",
+                         poise::argument_error);
+}
+
+TEST_CASE("contexts and actions that there are not are refused") {
+    check_range(random_tabular(1));
+    check_range(random_simplex(1));
+    check_range(random_log_linear(1));
+    check_range(epsilon_uniform(random_tabular(1), 0.1));
+    check_range(with_temperature(random_simplex(1), 0.5));
+    check_range(mixture(mixing::linear{}, random_tabular(1), random_simplex(2), 0.25));
+    CHECK_THROWS_WITH_AS(mixture(mixing::linear{}, tabular(3, 5), tabular(2, 5), 0.25),
+                         "mixture: argument 'reference': expected 3 contexts, got 2", poise::argument_error);
+
+    using pack = poise::lanes<double>;
+    auto const per_lane = tabular_softmax<pack>(contexts, actions);
+    auto tape = tabular_softmax<pack>::tape(1);
+    auto const at = std::vector<std::size_t>{0};
+    auto value = std::vector<pack>{pack(0)};
+    for (auto const action : {5.0, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
+        auto chosen = std::vector<pack>{pack(action)};
+        CHECK_THROWS_WITH_AS(per_lane.evaluate(at, chosen, tape, row(value), row<pack>(nullptr, 0)),
+                             "policy::evaluate: argument 'actions': expected numbers below 5, got another in a lane",
+                             poise::argument_error);
+    }
+}
+
 TEST_CASE("a policy per lane") {
     SUBCASE("tabular softmax") { check_lanes<tabular_softmax>(random_tabular(1)); }
     SUBCASE("simplex") { check_lanes<simplex>(random_simplex(1)); }

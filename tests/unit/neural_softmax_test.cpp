@@ -75,6 +75,15 @@ TEST_CASE("neural softmax: logits far apart do not overflow") {
     for (auto const value : gradient) CHECK(std::isfinite(value));
 }
 
+TEST_CASE("neural softmax: actions that there are not are refused") {
+    auto const policy = random_policy<double>(1);
+    auto tape = policy_of<double>::tape(2);
+    auto const chosen = std::vector<std::size_t>{2, 3};
+    auto log_p = std::vector<double>(2);
+    CHECK_THROWS_WITH_AS(policy.evaluate(random_contexts<double>(2), chosen, tape, log_p, row<double>(nullptr, 0)),
+                         "policy::evaluate: argument 'actions': expected numbers below 3, got 3", argument_error);
+}
+
 TEST_CASE("a neural softmax per lane draws and scores what the replicas would") {
     using pack = lanes<double>;
     auto const packed = policy_of<pack>(initialization::glorot{}, {.seed = 3});

@@ -193,6 +193,13 @@ TEST_CASE("token policy: what is refused") {
     CHECK_THROWS_AS(policy_of_tokens(1, 3, 3), argument_error);
     auto short_row = std::array<double, 2>{};
     CHECK_THROWS_AS(policy.token_log_probabilities(0, of({0, 1, 1}), row(short_row)), argument_error);
+    auto tape = policy_of_tokens::tape(1);
+    auto drawn = std::vector<sequence>(1);
+    auto const beyond = std::vector<std::size_t>{policy.contexts()};
+    auto value = std::array<double, 1>{};
+    CHECK_THROWS_AS(policy.sample(beyond, {.seed = 1}, tape, drawn), argument_error);
+    drawn[0] = of({0, 2});
+    CHECK_THROWS_AS(policy.evaluate(beyond, drawn, tape, row<double>(nullptr, 0), row(value)), argument_error);
 }
 
 } // namespace

@@ -3,9 +3,12 @@
 #include "poise/core/error.hpp"
 #include "poise/core/row.hpp"
 #include "poise/random/address.hpp"
+#include "poise/random/lanes.hpp"
 
+#include <concepts>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace poise::policy {
@@ -15,6 +18,34 @@ namespace detail {
 /// An empty row stands for what is not wanted, or not there.
 constexpr void check_batch_row(std::size_t size, std::size_t samples, char const* function, char const* argument) {
     require(size == 0 || size == samples, function, argument, samples, size);
+}
+
+/// Throws `argument_error` unless all are numbers of something of which there are `count`: 0, …, count - 1.
+template <std::unsigned_integral Number>
+constexpr void check_numbers(std::span<Number const> numbers, std::size_t count, char const* function,
+                             char const* argument) {
+    for (auto const number : numbers)
+        if (number >= count) // text is not free
+            require(false, function, argument, "numbers below " + std::to_string(count), number);
+}
+template <random::lane_pack Number>
+constexpr void check_numbers(std::span<Number const> numbers, std::size_t count, char const* function,
+                             char const* argument) {
+    for (auto const number : numbers)
+        if (any(!((number >= Number(0)) & (number < Number(real_of<Number>(count))))))
+            require(false, function, argument, "numbers below " + std::to_string(count), "another in a lane");
+}
+
+/// Contexts and actions of a policy that has numbers for them.
+template <class Policy, class Context>
+constexpr void check_contexts(Policy const& policy, std::span<Context const> contexts, char const* function) {
+    if constexpr (requires { check_numbers(contexts, policy.contexts(), function, "contexts"); })
+        check_numbers(contexts, policy.contexts(), function, "contexts");
+}
+template <class Policy, class Action>
+constexpr void check_actions(Policy const& policy, std::span<Action const> actions, char const* function) {
+    if constexpr (requires { check_numbers(actions, policy.actions(), function, "actions"); })
+        check_numbers(actions, policy.actions(), function, "actions");
 }
 
 constexpr random::address at_index(random::address where, std::size_t sample) {
@@ -30,7 +61,8 @@ constexpr random::address at_index(random::address where, std::size_t sample) {
 ///     policy.sample(contexts, where, tape, actions);
 ///     policy.evaluate(contexts, actions, tape, log_probabilities, entropies);
 ///     policy.pullback(tape, log_probability_cotangents, entropy_cotangents, gradient);
-/// An empty row means: not wanted, or no cotangent.
+/// An empty row means: not wanted, or no cotangent. Contexts and actions that are numbers are checked here, once per
+/// batch; the policy's functions of one sample take them as they come.
 template <class Policy, scalar T, class Context, class Action>
 class batch_by_sample {
 public:
@@ -52,6 +84,7 @@ public:
     constexpr void sample(std::span<Context const> contexts, random::address where, tape&,
                           std::span<Action> actions) const {
         require(actions.size() == contexts.size(), "policy::sample", "actions", contexts.size(), actions.size());
+        detail::check_contexts(self(), contexts, "policy::sample");
         for (std::size_t i = 0; i < contexts.size(); ++i)
             actions[i] = self().sample(contexts[i], detail::at_index(where, i));
     }
@@ -64,6 +97,8 @@ public:
         require(actions.size() == n, "policy::evaluate", "actions", n, actions.size());
         detail::check_batch_row(log_probabilities.size(), n, "policy::evaluate", "log_probabilities");
         detail::check_batch_row(entropies.size(), n, "policy::evaluate", "entropies");
+        detail::check_contexts(self(), contexts, "policy::evaluate");
+        detail::check_actions(self(), actions, "policy::evaluate");
         memory.samples_ = n;
         for (std::size_t i = 0; i < n; ++i) {
             memory.contexts_[i] = contexts[i];

@@ -39,6 +39,12 @@ public:
         return policy_.actions();
     }
 
+    constexpr std::size_t contexts() const
+        requires requires(Policy const& p) { p.contexts(); }
+    {
+        return policy_.contexts();
+    }
+
     constexpr auto log_probability(auto const& context, auto const& action) const {
         return policy_.log_probability(context, action);
     }

@@ -3,6 +3,8 @@
 #include "poise/policy/geometric_mixture.hpp"
 #include "poise/policy/reweighted_policy.hpp"
 
+#include <string>
+
 namespace poise::policy {
 
 /// How two distributions p and q are mixed, on rows of log-probabilities with log q given and log p replaced; and what
@@ -60,11 +62,14 @@ public:
 
     double weight = 0.5;
 
-    /// Throws `domain_violation` unless 0 <= w <= 1, `argument_error` where the numbers of actions differ.
+    /// Throws `domain_violation` unless 0 <= w <= 1, `argument_error` where the numbers of actions or contexts differ.
     constexpr mixture(Mixing, Policy policy, Reference reference, double w)
         : base(std::move(policy)), weight(w), reference_(std::move(reference)) {
         require_domain(w >= 0 && w <= 1, "mixture", "weight", "a weight in [0, 1]", w);
         require(reference_.actions() == this->actions(), "mixture", "reference", this->actions(), reference_.actions());
+        if constexpr (requires { this->contexts() == reference_.contexts(); })
+            require(reference_.contexts() == this->contexts(), "mixture", "reference",
+                    std::to_string(this->contexts()) + " contexts", reference_.contexts());
     }
     template <class P, class R>
     constexpr explicit mixture(mixture<Mixing, P, R> const& other)

@@ -169,6 +169,7 @@ public:
         require(chosen.size() == n, "policy::evaluate", "actions", n, chosen.size());
         detail::check_batch_row(log_probabilities.size(), n, "policy::evaluate", "log_probabilities");
         detail::check_batch_row(entropies.size(), n, "policy::evaluate", "entropies");
+        detail::check_actions(*this, chosen, "policy::evaluate");
         std::copy(chosen.begin(), chosen.end(), memory.actions_.begin());
         for (std::size_t i = 0; i < n; ++i) {
             if (log_probabilities.size() > 0)

@@ -60,6 +60,11 @@ public:
 
     constexpr Inner const& inner() const { return inner_; }
     constexpr std::size_t actions() const { return inner_.actions(); }
+    constexpr std::size_t contexts() const
+        requires requires(Inner const& policy) { policy.contexts(); }
+    {
+        return inner_.contexts();
+    }
     constexpr row<T> parameters() { return inner_.parameters(); }
     constexpr row<T const> parameters() const { return inner_.parameters(); }
 

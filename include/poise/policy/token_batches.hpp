@@ -37,6 +37,7 @@ public:
         requires std::floating_point<T>
     {
         require(drawn.size() == contexts.size(), "policy::sample", "actions", contexts.size(), drawn.size());
+        detail::check_contexts(self(), contexts, "policy::sample");
         for (std::size_t i = 0; i < contexts.size(); ++i)
             drawn[i] = self().sample(contexts[i], detail::at_index(where, i));
     }
@@ -117,6 +118,7 @@ private:
         auto const n = contexts.size();
         require(n <= memory.capacity(), "policy::evaluate", "contexts", "at most the tape's capacity", n);
         require(sequences.size() == n, "policy::evaluate", "actions", n, sequences.size());
+        detail::check_contexts(self(), contexts, "policy::evaluate");
         std::copy(contexts.begin(), contexts.end(), memory.contexts_.begin());
         std::copy(sequences.begin(), sequences.end(), memory.sequences_.begin());
         return memory.samples_ = n;
