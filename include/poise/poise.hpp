@@ -148,6 +148,7 @@
 #include "poise/solver/optimizer.hpp"
 #include "poise/solver/per_context.hpp"
 #include "poise/solver/quantile_fit.hpp"
+#include "poise/solver/real_of_given.hpp"
 #include "poise/solver/regularized_nash.hpp"
 #include "poise/solver/rmsprop.hpp"
 #include "poise/solver/sampled_opponent.hpp"

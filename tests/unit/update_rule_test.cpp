@@ -90,6 +90,19 @@ void check_rmsprop() {
         5, 8);
 }
 
+// Whole numbers are hyper-parameters as others are.
+static_assert(std::is_same_v<decltype(solver::sgd{.learning_rate = 2}), solver::sgd<double>>);
+static_assert(std::is_same_v<decltype(solver::sgd{.learning_rate = 1, .weight_decay = 0.5F}), solver::sgd<float>>);
+static_assert(std::is_same_v<decltype(solver::momentum{.decay = 0}), solver::momentum<double>>);
+static_assert(std::is_same_v<decltype(solver::adam{.learning_rate = 1, .beta1 = 0}), solver::adam<double>>);
+static_assert(std::is_same_v<decltype(solver::adamw{.weight_decay = 1}), solver::adamw<double>>);
+static_assert(std::is_same_v<decltype(solver::rmsprop{.momentum = 0}), solver::rmsprop<double>>);
+static_assert(std::is_same_v<decltype(solver::natural_gradient{.learning_rate = 1}), solver::natural_gradient<double>>);
+static_assert(
+    std::is_same_v<decltype(solver::projected_gradient{.learning_rate = 1}), solver::projected_gradient<double>>);
+static_assert(std::is_same_v<decltype(solver::clipped_by_norm{solver::sgd{}, 1}),
+                             solver::clipped_by_norm<solver::sgd<double>>>);
+
 TEST_CASE("RMSProp, parameter by parameter and in lanes") {
     SUBCASE("plain") { check_rmsprop<false>(); }
     SUBCASE("centred") { check_rmsprop<true>(); }

@@ -55,6 +55,8 @@ struct adam {
         map(parameters, update, parameters, first, largest);
     }
 };
+template <class... Given>
+adam(Given...) -> adam<typename detail::real_of_given<Given...>::type>;
 
 /// Adam with the largest second moment so far.
 template <scalar Real = double>
@@ -81,5 +83,7 @@ struct adamw {
                    .decoupled_weight_decay = weight_decay}(parameters, gradient, state, step);
     }
 };
+template <class... Given>
+adamw(Given...) -> adamw<typename detail::real_of_given<Given...>::type>;
 
 } // namespace poise::solver

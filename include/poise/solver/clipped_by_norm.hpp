@@ -2,6 +2,7 @@
 
 #include "poise/core/segment.hpp"
 #include "poise/core/verbs.hpp"
+#include "poise/solver/real_of_given.hpp"
 
 namespace poise::solver {
 
@@ -62,6 +63,6 @@ struct clipped_by_norm {
 };
 
 template <class Rule, class Real>
-clipped_by_norm(Rule, Real) -> clipped_by_norm<Rule, Real>;
+clipped_by_norm(Rule, Real) -> clipped_by_norm<Rule, typename detail::real_of_given<Real>::type>;
 
 } // namespace poise::solver

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/core/verbs.hpp"
+#include "poise/solver/real_of_given.hpp"
 
 #include <cstddef>
 
@@ -37,6 +38,8 @@ struct sgd {
         map(parameters, [=](auto w, auto g) { return w - rate * decayed(g, w); }, parameters, gradient);
     }
 };
+template <class... Given>
+sgd(Given...) -> sgd<typename detail::real_of_given<Given...>::type>;
 
 /// V <- momentum V + g + weight_decay W,  W <- W - learning_rate V: the heavy ball (Polyak 1964). `state[0]` is V.
 template <scalar Real = double>
@@ -57,5 +60,7 @@ struct momentum {
         map(parameters, [=](auto w, auto v) { return w - rate * v; }, parameters, velocity);
     }
 };
+template <class... Given>
+momentum(Given...) -> momentum<typename detail::real_of_given<Given...>::type>;
 
 } // namespace poise::solver

@@ -2,6 +2,7 @@
 
 #include "poise/core/verbs.hpp"
 #include "poise/execution/row_kernel.hpp"
+#include "poise/solver/real_of_given.hpp"
 
 #include <array>
 
@@ -40,5 +41,7 @@ struct natural_gradient {
             logits, gradient);
     }
 };
+template <class... Given>
+natural_gradient(Given...) -> natural_gradient<typename detail::real_of_given<Given...>::type>;
 
 } // namespace poise::solver

@@ -46,6 +46,8 @@ struct rmsprop {
         map(parameters, [=](auto w, auto V) { return w - rate * V; }, parameters, velocity);
     }
 };
+template <class... Given>
+rmsprop(Given...) -> rmsprop<typename detail::real_of_given<Given...>::type>;
 
 /// RMSProp that divides by the gradient's deviation.
 template <scalar Real = double>

@@ -3,6 +3,7 @@
 #include "poise/core/scan.hpp"
 #include "poise/core/sort.hpp"
 #include "poise/execution/row_kernel.hpp"
+#include "poise/solver/real_of_given.hpp"
 
 /// Steps that stay on the probability simplex, as row kernels: `step(weights, gradient, out)`, `out` may be `weights`.
 /// They minimise; a negative learning rate maximises. `Real` may be a SIMD pack, for a learning rate per replica.
@@ -39,6 +40,8 @@ struct exponentiated_gradient {
         detail::check_simplex_step("exponentiated_gradient", weights, gradient, out);
     }
 };
+template <class... Given>
+exponentiated_gradient(Given...) -> exponentiated_gradient<typename detail::real_of_given<Given...>::type>;
 
 /// The point of the simplex nearest to v in the Euclidean distance: out_k = max(v_k - theta, 0) with
 /// theta = max_r (v_(1) + … + v_(r) - 1) / r over v sorted descending (Held, Wolfe and Crowder 1974; Duchi,
@@ -82,5 +85,7 @@ struct projected_gradient {
         detail::check_simplex_step("projected_gradient", weights, gradient, out);
     }
 };
+template <class... Given>
+projected_gradient(Given...) -> projected_gradient<typename detail::real_of_given<Given...>::type>;
 
 } // namespace poise::solver
