@@ -178,6 +178,17 @@ TEST_CASE("scores: wrong input is refused by name") {
     CHECK_THROWS_AS(for_each_row(execution::sequential{}, objective::huber_pinball{-1}, out, one(out),
                                  shared_row(std::array{0.5}), one(out), one(out)),
                     domain_violation);
+    CHECK_THROWS_WITH_AS(run({0.0}, {}, {}),
+                         "weighted_interval_score: argument 'levels': expected at least 1 element, got 0",
+                         argument_error);
+    auto const nothing = std::vector<double>{};
+    CHECK_THROWS_WITH_AS(for_each_row(execution::along{}, metric::coverage{}, one(nothing), one(nothing), out),
+                         "coverage: argument 'targets': expected at least 1 element, got 0", argument_error);
+    CHECK_THROWS_AS(for_each_row(execution::along{}, metric::interval_coverage{}, one(nothing), one(nothing),
+                                 one(nothing), out),
+                    argument_error);
+    CHECK_THROWS_AS(for_each_row(execution::along{}, metric::calibration_error{}, one(nothing), one(nothing), out),
+                    argument_error);
 }
 
 TEST_CASE("metrics over samples: coverage, interval coverage, calibration error") {

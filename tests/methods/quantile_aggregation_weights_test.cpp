@@ -324,6 +324,16 @@ TEST_CASE("aggregation: wrong input is refused by name") {
     using labels = std::array<std::size_t, 2>;
     CHECK_THROWS_AS(aggregate(predictions, std::vector<double>(6), granularity::grouped(labels{0, 1})), argument_error);
     CHECK_THROWS_AS((weighting::quantile_aggregator<double, granularity::coarse>(0, 3)), argument_error);
+    CHECK_THROWS_AS((weighting::quantile_aggregator<double, granularity::coarse>(3, 0)), argument_error);
+    auto const objective_of = [&](std::span<double const> targets, std::span<double const> all_levels) {
+        auto const data = solver::quantile_data<batch<double const>, double>{
+            rows_of(predictions.data(), 2, 6), targets, all_levels, {}};
+        return solver::quantile_objective(execution::sequential{}, data, granularity::coarse{});
+    };
+    CHECK_THROWS_WITH_AS(objective_of(predictions, {}),
+                         "quantile_data: argument 'levels': expected at least one level, got 0", argument_error);
+    CHECK_THROWS_WITH_AS(objective_of({}, std::span(predictions).first(3)),
+                         "quantile_objective: argument 'targets': expected at least one sample, got 0", argument_error);
     CHECK_THROWS_WITH_AS(granularity::grouped(std::array{0, -1, 0}),
                          "granularity::grouped: argument 'labels': expected groups from 0 on, got -1",
                          domain_violation);

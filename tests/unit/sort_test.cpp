@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace {
@@ -145,6 +146,38 @@ TEST_CASE("one order for all rows") {
                 CHECK(scattered[3 * i + at] == x(i, k));
             }
     });
+}
+
+TEST_CASE("NaN comes last in both directions, ties by index") {
+    for (auto const length : everywhere::sizes(1, 7, 9, 63)) {
+        auto keys = everywhere::random_table(3, length, 5);
+        for (std::size_t k = 0; k < keys.values.size(); ++k)
+            if (k % 3 == 1) keys.values[k] = k % 2 == 0 ? nan : -nan;
+        auto const check = [&]<class Direction>(Direction) {
+            everywhere::in_every_execution([&](auto execution, std::string const& name) {
+                CAPTURE(name);
+                auto order = std::vector<double>(3 * length), gathered = order, back = order;
+                auto const rows = [&](auto& values) { return rows_of(values.data(), 3, length); };
+                for_each_row(execution, ordering<Direction>{}, rows(std::as_const(keys.values)), rows(order),
+                             rows(gathered), rows(back));
+                auto wrong = 0;
+                for (std::size_t i = 0; i < 3; ++i) {
+                    auto expected = std::vector<std::size_t>(length);
+                    std::iota(expected.begin(), expected.end(), std::size_t{0});
+                    std::stable_sort(expected.begin(), expected.end(), [&](auto a, auto b) {
+                        auto const left = keys(i, a), right = keys(i, b);
+                        if (std::isnan(left) || std::isnan(right)) return !std::isnan(left) && std::isnan(right);
+                        return std::is_same_v<Direction, ascending> ? left < right : left > right;
+                    });
+                    for (std::size_t k = 0; k < length; ++k)
+                        wrong += order[i * length + k] != static_cast<double>(expected[k]);
+                }
+                CHECK(wrong == 0);
+            });
+        };
+        check(ascending{});
+        check(descending{});
+    }
 }
 
 } // namespace

@@ -3,7 +3,7 @@
 #include "poise/core/dual.hpp"
 #include "poise/core/verbs.hpp"
 
-/// The verb `sort`. A row of indices is a row of reals, so that it has one kind in every execution; `gather` and
+/// The verb `sort`. NaN comes last, in both directions. A row of indices is a row of reals, so that it has one kind in every execution; `gather` and
 /// `scatter` move values by it. Scratch rows come from the caller, who knows where memory is cheap.
 namespace poise {
 
@@ -11,7 +11,7 @@ namespace poise {
 struct ascending {
     template <class T>
     static constexpr auto before(T a, T b) {
-        return a < b;
+        return decltype(a < b)((a < b) | ((a == a) & (b != b)));
     }
 };
 
@@ -19,7 +19,7 @@ struct ascending {
 struct descending {
     template <class T>
     static constexpr auto before(T a, T b) {
-        return a > b;
+        return decltype(a > b)((a > b) | ((a == a) & (b != b)));
     }
 };
 
@@ -58,7 +58,7 @@ struct exchange_ranked {
     constexpr void operator()(std::size_t i, std::size_t j) const {
         auto const a = value_of<Keys>(keys[i]), b = value_of<Keys>(keys[j]);
         auto const at_a = value_of<Order>(order[i]), at_b = value_of<Order>(order[j]);
-        auto const swap = Direction::before(b, a) | ((a == b) & (at_b < at_a));
+        auto const swap = Direction::before(b, a) | ((!Direction::before(a, b)) & (at_b < at_a));
         keys[i] = math::select(swap, b, a);
         keys[j] = math::select(swap, a, b);
         order[i] = math::select(swap, at_b, at_a);

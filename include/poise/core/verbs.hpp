@@ -214,7 +214,8 @@ constexpr auto entropy(row_of_reals auto p) {
 constexpr auto kl_divergence(row_of_reals auto p, row_of_reals auto q) {
     auto const term = [](auto a, auto b) {
         using A = decltype(a);
-        return math::x_log_y(a, a / math::select(a == A(0), A(1), b)); // 0 / 0 is no constant expression
+        auto const present = [none = a == A(0)](auto v) { return math::select(none, A(1), A(v)); };
+        return a * (math::log(present(a)) - math::log(present(b))); // a / b may overflow
     };
     return sum(term, p, q);
 }

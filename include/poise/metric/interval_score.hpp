@@ -58,6 +58,7 @@ struct coverage {
                      R(targets.size());
     }
     constexpr void check(auto const& targets, auto const& quantiles, auto const& covered) const {
+        poise::detail::check_not_empty("coverage", "targets", targets);
         poise::detail::check_not_nan("coverage", "targets", targets);
         poise::detail::check_not_nan("coverage", "quantiles", quantiles);
         poise::detail::check_length("coverage", "quantiles", quantiles, poise::detail::length_of(targets));
@@ -77,6 +78,7 @@ struct interval_coverage {
     }
     constexpr void check(auto const& targets, auto const& lower, auto const& upper, auto const& covered) const {
         constexpr auto name = "interval_coverage";
+        poise::detail::check_not_empty(name, "targets", targets);
         poise::detail::check_not_nan(name, "targets", targets);
         poise::detail::check_not_nan(name, "lower", lower);
         poise::detail::check_not_nan(name, "upper", upper);

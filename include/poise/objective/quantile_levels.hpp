@@ -37,9 +37,16 @@ constexpr std::size_t length_of(Batch const& batch) {
     return batch.rows() == 0 ? 0 : batch.length(0);
 }
 
+template <class Batch>
+constexpr void check_not_empty(std::string_view function, std::string_view argument, Batch const& batch) {
+    for (std::size_t i = 0; i < batch.rows(); ++i)
+        require(batch.length(i) > 0, function, argument, "at least 1 element", batch.length(i));
+}
+
 template <class Levels>
 constexpr void check_levels(std::string_view function, Levels const& levels) {
     using T = typename Levels::value_type;
+    check_not_empty(function, "levels", levels);
     if constexpr (std::same_as<mask_of<T>, bool>)
         for (std::size_t i = 0; i < levels.rows(); ++i)
             for (std::size_t k = 0; k < levels.length(i); ++k) {

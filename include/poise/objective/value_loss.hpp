@@ -5,7 +5,6 @@
 #include "poise/core/verbs.hpp"
 
 #include <array>
-#include <utility>
 
 namespace poise::objective {
 
@@ -21,13 +20,8 @@ struct value_loss {
     constexpr void operator()(row_of_reals auto value, row_of_reals auto returns, writable_row auto loss,
                               writable_row auto gradient) const {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
-        map_pair(
-            loss, gradient,
-            [=, half = c / 2](auto v, auto r) {
-                auto const error = v - r;
-                return std::pair{half * error * error, c * error};
-            },
-            value, returns);
+        map(loss, [half = c / 2](auto v, auto r) { return half * (v - r) * (v - r); }, value, returns);
+        map(gradient, [=](auto v, auto r) { return c * (v - r); }, value, returns);
     }
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "value_loss", "coefficient",
@@ -49,7 +43,8 @@ struct entropy_bonus {
 
     constexpr void operator()(row_of_reals auto entropy, writable_row auto loss, writable_row auto gradient) const {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
-        map_pair(loss, gradient, [=](auto h) { return std::pair{-c * h, decltype(h)(-c)}; }, entropy);
+        map(loss, [=](auto h) { return -c * h; }, entropy);
+        map(gradient, [=](auto h) { return decltype(h)(-c); }, entropy);
     }
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "entropy_bonus", "coefficient",

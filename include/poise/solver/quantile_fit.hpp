@@ -20,7 +20,11 @@ struct quantile_data {
     std::span<T const> levels;
     std::span<T const> margins;
 
-    std::size_t models() const { return predictions.length() / levels.size(); }
+    /// Throws `argument_error` without levels.
+    std::size_t models() const {
+        require(!levels.empty(), "quantile_data", "levels", "at least one level", levels.size());
+        return predictions.length() / levels.size();
+    }
 };
 
 /// The training objective, mean over the samples of `quantile_training` of the aggregate, as a function of the logits.
@@ -37,7 +41,9 @@ public:
           aggregator_(data.models(), data.levels.size(), granularity),
           quantiles_(samples() * levels()),
           cotangent_(samples() * levels()),
-          values_(samples()) {}
+          values_(samples()) {
+        require(samples() > 0, "quantile_objective", "targets", "at least one sample", samples());
+    }
 
     std::size_t samples() const { return data_.targets.size(); }
     std::size_t levels() const { return data_.levels.size(); }

@@ -29,6 +29,7 @@ public:
     quantile_aggregator(std::size_t models, std::size_t levels, G granularity = {})
         : granularity_(granularity), models_(models), levels_(levels) {
         require(models > 0, "quantile_aggregator", "models", "at least one model", models);
+        require(levels > 0, "quantile_aggregator", "levels", "at least one level", levels);
     }
 
     std::size_t weight_count() const { return weighting::weight_count(granularity_, models_, levels_); }
