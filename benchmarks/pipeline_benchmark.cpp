@@ -1,4 +1,5 @@
-/// A pipeline of five stages against the same formula written by hand as one row kernel, on 262,144 groups of 16.
+/// A pipeline of five stages against the same formula written by hand as one row kernel, on 262,144 groups of 16 and
+/// along 8,192 of 512.
 
 #include "poise/estimator/group_relative.hpp"
 #include "poise/execution/evaluate.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 using namespace poise;
 
-constexpr std::size_t rows = 262'144, length = 16;
+constexpr std::size_t elements = 4'194'304;
 
 constexpr auto stages = estimator::group_relative{} | objective::clipped_surrogate{.high = 0.28} |
                         penalty::kl_k3{.coefficient = 0.04} | objective::entropy_bonus{.coefficient = 0.01} |
@@ -66,25 +67,29 @@ struct by_hand {
 using memory = Eigen::VectorXf;
 
 memory numbers(float scale, float shift, std::size_t period) {
-    auto values = memory(rows * length);
-    for (std::size_t i = 0; i < rows * length; ++i)
+    auto values = memory(elements);
+    for (std::size_t i = 0; i < elements; ++i)
         values[static_cast<Eigen::Index>(i)] = shift + scale * std::sin(0.7F * static_cast<float>(i % period));
     return values;
 }
 
+template <std::size_t length>
 struct problem {
+    static constexpr auto rows = elements / length;
     memory reward = numbers(3, 0, 100'003), log_p = numbers(0.7F, -1, 100'019), old = numbers(0.7F, -1, 100'043),
            reference = numbers(0.7F, -1, 100'049), entropy = numbers(0.5F, 1, 100'057);
-    memory objective = memory::Zero(rows), gradient = memory::Zero(rows * length),
-           entropy_gradient = memory::Zero(rows * length);
+    memory objective = memory::Zero(rows), gradient = memory::Zero(elements),
+           entropy_gradient = memory::Zero(elements);
 };
 
-constexpr auto interleaved = [](auto* data) { return interleaved_rows_of<length>(data, rows, length); };
-constexpr auto row_contiguous = [](auto* data) { return rows_of<length>(data, rows, length); };
+template <std::size_t length>
+constexpr auto interleaved = [](auto* data) { return interleaved_rows_of<length>(data, elements / length, length); };
+template <std::size_t length>
+constexpr auto row_contiguous = [](auto* data) { return rows_of<length>(data, elements / length, length); };
 
-auto per_group(memory& values) { return std::span(values.data(), rows); }
+auto per_group(memory& values) { return std::span(values.data(), static_cast<std::size_t>(values.size())); }
 
-void run_pipeline(problem& p, auto execution, auto view) {
+void run_pipeline(auto& p, auto execution, auto view) {
     auto const input = [&](memory const& values) { return view(values.data()); };
     evaluate(execution, stages,
              inputs(field::reward = input(p.reward), field::log_probability = input(p.log_p),
@@ -94,15 +99,16 @@ void run_pipeline(problem& p, auto execution, auto view) {
                      field::gradient<field::log_probability> = view(p.gradient.data()),
                      field::gradient<field::entropy> = view(p.entropy_gradient.data())));
 }
-void run_by_hand(problem& p, auto execution, auto view) {
+void run_by_hand(auto& p, auto execution, auto view) {
     auto const input = [&](memory const& values) { return view(values.data()); };
-    for_each_row(execution, by_hand{.rows = rows}, input(p.reward), input(p.log_p), input(p.old), input(p.reference),
+    for_each_row(execution, by_hand{.rows = p.rows}, input(p.reward), input(p.log_p), input(p.old), input(p.reference),
                  input(p.entropy), per_group(p.objective), view(p.gradient.data()), view(p.entropy_gradient.data()));
 }
 
 /// Both find the same.
+template <std::size_t length>
 void compare(benchmark::State& state, auto execution, auto view) {
-    auto a = problem{}, b = problem{};
+    auto a = problem<length>{}, b = a;
     run_pipeline(a, execution, view);
     run_by_hand(b, execution, view);
     auto const same = (a.objective - b.objective).norm() <= 1e-4F * b.objective.norm() &&
@@ -111,33 +117,33 @@ void compare(benchmark::State& state, auto execution, auto view) {
     if (!same) state.SkipWithError("the pipeline and the loop by hand differ");
 }
 
-template <class Execution, auto const& View>
+template <std::size_t length, class Execution, auto const& View>
 void pipeline_of_five(benchmark::State& state) {
-    compare(state, Execution{}, View);
-    auto p = problem{};
+    compare<length>(state, Execution{}, View);
+    auto p = problem<length>{};
     for (auto _ : state) {
         run_pipeline(p, Execution{}, View);
         benchmark::ClobberMemory();
     }
 }
-template <class Execution, auto const& View>
+template <std::size_t length, class Execution, auto const& View>
 void one_loop(benchmark::State& state) {
-    auto p = problem{};
+    auto p = problem<length>{};
     for (auto _ : state) {
         run_by_hand(p, Execution{}, View);
         benchmark::ClobberMemory();
     }
 }
 
-BENCHMARK(one_loop<execution::in_lanes, interleaved>)->Name("one_loop/lanes")->Unit(benchmark::kMillisecond);
-BENCHMARK(pipeline_of_five<execution::in_lanes, interleaved>)->Name("pipeline/lanes")->Unit(benchmark::kMillisecond);
-BENCHMARK(one_loop<execution::in_lanes, row_contiguous>)
-    ->Name("one_loop/lanes_row_contiguous")
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(pipeline_of_five<execution::in_lanes, row_contiguous>)
-    ->Name("pipeline/lanes_row_contiguous")
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(one_loop<execution::along, row_contiguous>)->Name("one_loop/along")->Unit(benchmark::kMillisecond);
-BENCHMARK(pipeline_of_five<execution::along, row_contiguous>)->Name("pipeline/along")->Unit(benchmark::kMillisecond);
+#define POISE_COMPARE(name, length, execution, layout)                                                                 \
+    BENCHMARK(one_loop<length, execution, layout<length>>)->Name("one_loop/" name)->Unit(benchmark::kMillisecond);     \
+    BENCHMARK(pipeline_of_five<length, execution, layout<length>>)                                                     \
+        ->Name("pipeline/" name)                                                                                       \
+        ->Unit(benchmark::kMillisecond)
+
+POISE_COMPARE("lanes", 16, execution::in_lanes, interleaved);
+POISE_COMPARE("lanes_row_contiguous", 16, execution::in_lanes, row_contiguous);
+POISE_COMPARE("along_16", 16, execution::along, row_contiguous);
+POISE_COMPARE("along_512", 512, execution::along, row_contiguous);
 
 } // namespace

@@ -4,6 +4,7 @@
 /// it: interop/, execution/parallel.hpp (Thrust) and execution/device.cuh (CUDA).
 
 #include "poise/concepts.hpp"
+#include "poise/core/adding_row.hpp"
 #include "poise/core/batch.hpp"
 #include "poise/core/computed_row.hpp"
 #include "poise/core/constant_elementary_functions.hpp"

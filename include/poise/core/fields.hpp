@@ -111,7 +111,8 @@ struct fields {
 /// also state `writes_per_sequence` (one value per sequence) and `writes_per_row` (one value per row), which come after
 /// `writes`, and `reads_if_given`, last of all arguments and left out where the pipeline has no such field, or one with
 /// more axes than what the stage reads. `check_hyperparameters()` and `check_length(elements)` throw for members and
-/// rows that the stage has no result for.
+/// rows that the stage has no result for. `writes_once` says that it writes every element once and reads none of what it
+/// wrote, so that losses and gradients can be added up where they are.
 template <class S>
 concept pipeline_stage = requires {
     S::reads::size;

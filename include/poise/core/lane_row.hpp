@@ -34,12 +34,7 @@ public:
 
     lane_row(T* data, std::size_t size, std::size_t stride) : data_(data), size_(size), stride_(stride) {}
 
-    std::size_t size() const {
-        if constexpr (Extent != dynamic)
-            return Extent;
-        else
-            return size_;
-    }
+    std::size_t size() const { return size_; }
     std::size_t stride() const { return stride_; }
     T* data() const { return data_; }
     auto operator[](std::size_t k) const {
@@ -51,7 +46,7 @@ public:
 
 private:
     T* data_;
-    std::size_t size_;
+    [[no_unique_address]] detail::static_or_dynamic<Extent, 0> size_;
     std::size_t stride_;
 };
 

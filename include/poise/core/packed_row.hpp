@@ -73,6 +73,26 @@ struct row_verbs<Rows...> {
         }
     }
 
+    template <class F, class First, class Second, class... In>
+    static void map_pair(First first, Second second, F const& f, In... in) {
+        if constexpr (packed_row<First> && packed_row<Second>) {
+            using pack = typename First::pack;
+            auto const n = common_size(first, second, in...);
+            auto k = std::size_t{0};
+            for (; k + pack::size <= n; k += pack::size) {
+                auto const results = f(load_pack(in, k)...);
+                first.store(k, results.first);
+                second.store(k, results.second);
+            }
+            if (k == n) return;
+            auto const results = f(load_part(in, k, n - k)...);
+            first.store_part(k, n - k, results.first);
+            second.store_part(k, n - k, results.second);
+        } else {
+            row_verbs<>::map_pair(first, second, f, in...);
+        }
+    }
+
     template <class Value, class Op, class F, class... In>
     static Value reduce(Op op, F const& f, In... in) {
         using pack = lanes<Value>;

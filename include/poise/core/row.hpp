@@ -13,6 +13,23 @@ namespace poise {
 /// The length or stride of a row that is known at run time only.
 inline constexpr std::size_t dynamic = std::numeric_limits<std::size_t>::max();
 
+namespace detail {
+
+/// A number that the type may know, which then takes no memory. (`Which` tells two of one row apart.)
+template <std::size_t Value, int Which>
+struct static_or_dynamic {
+    constexpr explicit static_or_dynamic(std::size_t) {}
+    constexpr operator std::size_t() const { return Value; }
+};
+template <int Which>
+struct static_or_dynamic<dynamic, Which> {
+    std::size_t value;
+    constexpr explicit static_or_dynamic(std::size_t number) : value(number) {}
+    constexpr operator std::size_t() const { return value; }
+};
+
+} // namespace detail
+
 /// A view of one row: `size()` elements, `stride()` apart. A length (and stride) given in the type costs nothing at run
 /// time and lets loops unroll. The scalar is `float`, `double`, a dual number, or in constant expressions any of them.
 template <class T, std::size_t Extent = dynamic, std::size_t Stride = 1>
@@ -38,24 +55,14 @@ public:
         : data_(other.data()), size_(other.size()), stride_(other.stride()) {}
 
     constexpr T* data() const { return data_; }
-    constexpr std::size_t size() const {
-        if constexpr (Extent != dynamic)
-            return Extent;
-        else
-            return size_;
-    }
-    constexpr std::size_t stride() const {
-        if constexpr (Stride != dynamic)
-            return Stride;
-        else
-            return stride_;
-    }
+    constexpr std::size_t size() const { return size_; }
+    constexpr std::size_t stride() const { return stride_; }
     constexpr T& operator[](std::size_t k) const { return data_[k * stride()]; }
 
 private:
     T* data_;
-    std::size_t size_;
-    std::size_t stride_;
+    [[no_unique_address]] detail::static_or_dynamic<Extent, 0> size_;
+    [[no_unique_address]] detail::static_or_dynamic<Stride, 1> stride_;
 };
 
 template <std::ranges::contiguous_range Range>

@@ -83,6 +83,16 @@ struct row_verbs {
         for (std::size_t k = 0; k < n; ++k) out[k] = f(value_of<In>(in[k])...); // the value, not what refers to it
     }
 
+    template <class F, class First, class Second, class... In>
+    static constexpr void map_pair(First first, Second second, F const& f, In... in) {
+        auto const n = common_size(first, second, in...);
+        for (std::size_t k = 0; k < n; ++k) {
+            auto const results = f(value_of<In>(in[k])...);
+            first[k] = results.first;
+            second[k] = results.second;
+        }
+    }
+
     template <class Value, class Op, class F, class... In>
     static constexpr Value reduce(Op op, F const& f, In... in) {
         auto const n = common_size(in...);
@@ -98,6 +108,15 @@ template <writable_row Out, class F, row_of_reals... In>
 constexpr void map(Out out, F const& f, In... in) {
     static_assert(satisfied<rows_of_equal_length<Out, In...>>, "map needs rows_of_equal_length: static lengths differ");
     detail::row_verbs<Out, In...>::map(out, f, in...);
+}
+
+/// map_pair(first, second, f, in...): (first_k, second_k) = f(in_k...), a std::pair, for every k: two results of one
+/// pass, such as a loss and its slope. Either may be one of the inputs.
+template <writable_row First, writable_row Second, class F, row_of_reals... In>
+constexpr void map_pair(First first, Second second, F const& f, In... in) {
+    static_assert(satisfied<rows_of_equal_length<First, Second, In...>>,
+                  "map_pair needs rows_of_equal_length: static lengths differ");
+    detail::row_verbs<First, Second, In...>::map_pair(first, second, f, in...);
 }
 
 /// reduce(op, f, in...): op over f(in_0...), f(in_1...), …; the identity of op for an empty row.

@@ -26,6 +26,8 @@ template <class Row>
 inline constexpr bool is_block_row = requires { Row::dealt_to_block; };
 template <class Row>
 inline constexpr bool is_block_row<reversed_row<Row>> = is_block_row<Row>;
+template <class Row>
+inline constexpr bool is_block_row<adding_row<Row>> = is_block_row<Row>;
 
 template <class... Rows>
     requires(is_block_row<Rows> || ...)
@@ -35,6 +37,19 @@ struct row_verbs<Rows...> {
 #ifdef __CUDA_ARCH__
         auto const n = common_size(out, in...);
         for (std::size_t k = threadIdx.x; k < n; k += blockDim.x) out[k] = f(in[k]...);
+        __syncthreads();
+#endif
+    }
+
+    template <class F, class First, class Second, class... In>
+    __host__ __device__ static void map_pair(First first, Second second, F const& f, In... in) {
+#ifdef __CUDA_ARCH__
+        auto const n = common_size(first, second, in...);
+        for (std::size_t k = threadIdx.x; k < n; k += blockDim.x) {
+            auto const results = f(in[k]...);
+            first[k] = results.first;
+            second[k] = results.second;
+        }
         __syncthreads();
 #endif
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/adding_row.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/core/mask.hpp"
 #include "poise/execution/composition.hpp"
@@ -275,7 +276,8 @@ private:
         auto const rows_to_write = [&]<int Rank, auto... Writes>(std::integral_constant<int, Rank>, fields<Writes...>,
                                                                  auto base) {
             return [&]<std::size_t... J>(std::index_sequence<J...>) {
-                return std::tuple{row_to_write<Writes, Rank>(known, bound.known, scratch[base + J], shape)...};
+                return std::tuple{row_to_write<Writes, Rank, adds_in_place<stage>>(known, bound.known,
+                                                                                   scratch[base + J], shape)...};
             }(std::make_index_sequence<sizeof...(Writes)>{});
         };
         auto const per_element =
@@ -365,11 +367,18 @@ private:
     static constexpr bool is_finer =
         is_combination<Field, multiplied> && found_in<Field, Known>::computed && (Rank > found_in<Field, Known>::rank);
 
-    /// Where a stage writes a field: beside it if what earlier stages wrote is to stay.
-    template <auto Field, int Rank, class Before, class After, class Row>
+    template <class Stage>
+    static constexpr bool adds_in_place = requires { Stage::writes_once; } && !runs_by_sequence<Stage>;
+
+    /// Where a stage writes a field: if what earlier stages wrote is to stay, it is added to that or written beside it.
+    template <auto Field, int Rank, bool InPlace, class Before, class After, class Row>
     static constexpr auto row_to_write(Before const&, After const& after, Row working, auto const& shape) {
-        if constexpr (found_in<Field, Before>::computed && !is_combination<Field, replaced> &&
-                      !is_finer<Field, Rank, Before>) {
+        constexpr auto stays = found_in<Field, Before>::computed && !is_combination<Field, replaced> &&
+                               !is_finer<Field, Rank, Before>;
+        if constexpr (stays && is_combination<Field, added> && InPlace) {
+            auto const sum = adding_row(find<Field>(after).row);
+            return found_field<Rank, true, std::remove_const_t<decltype(sum)>>{sum};
+        } else if constexpr (stays) {
             auto const beside = shape.template part<Rank>(working);
             return found_field<Rank, true, std::remove_const_t<decltype(beside)>>{beside};
         } else {
@@ -384,7 +393,8 @@ private:
         auto const one = [&]<auto Field, std::size_t J>() {
             using earlier = found_in<Field, Before>;
             constexpr auto rank = found_in<Field, After>::rank;
-            if constexpr (!is_combination<Field, replaced> && earlier::rank >= 0) {
+            constexpr auto is_added = is_adding_row<decltype(std::get<J>(just_written).row)>;
+            if constexpr (!is_combination<Field, replaced> && earlier::rank >= 0 && !is_added) {
                 auto const repeated = [&]<int Rank, bool Computed, class Row>(
                                           found_field<Rank, Computed, Row> const& coarse) {
                     if constexpr (Rank < rank) {

@@ -5,6 +5,7 @@
 #include "poise/core/verbs.hpp"
 
 #include <array>
+#include <utility>
 
 namespace poise::objective {
 
@@ -14,8 +15,7 @@ namespace poise::objective {
 /// (dual clip: Ye et al., "Mastering complex control in MOBA games", AAAI 2020, equation 5). That is -A rho with rho
 /// clipped from above by 1 + high where A >= 0, and to [1 - low, dual] where A < 0:
 ///     d loss / d log pi = -A rho where rho is not clipped, bounds included, else 0.
-/// Losses are not averaged: their mean over a batch divides the gradients too. Results must not lie where the
-/// advantages do.
+/// Losses are not averaged: their mean over a batch divides the gradients too.
 struct clipped_surrogate {
     double low = 0.2;
     double high = 0.2;
@@ -23,6 +23,7 @@ struct clipped_surrogate {
 
     using reads = fields<field::log_probability, field::old_log_probability, field::advantage>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"log_probability", "old_log_probability", "advantage", "loss",
                                                "gradient"};
 
@@ -33,17 +34,15 @@ struct clipped_surrogate {
         auto const most = [above = R(1 + high), below = R(dual)](auto a) {
             return math::select(a < R(0), below, above);
         };
-        map(
-            gradient, [](auto log_p, auto old) { return math::exp(log_p - old); }, log_probability,
-            old_log_probability);
-        map(loss, [=](auto ratio, auto a) { return -a * math::clamp(ratio, least(a), most(a)); }, gradient, advantage);
-        map(
-            gradient,
-            [=](auto ratio, auto a) {
-                auto const unless_above = math::select(ratio > most(a), R(0), ratio); // a NaN is not clipped
-                return -a * math::select(ratio < least(a), R(0), unless_above);
+        map_pair(
+            loss, gradient,
+            [=](auto log_p, auto old, auto a) {
+                auto const ratio = math::exp(log_p - old);
+                auto const above = math::select(ratio > most(a), R(0), ratio); // a NaN is not clipped
+                return std::pair{-a * math::clamp(ratio, least(a), most(a)),
+                                 -a * math::select(ratio < least(a), R(0), above)};
             },
-            gradient, advantage);
+            log_probability, old_log_probability, advantage);
     }
     constexpr void check_hyperparameters() const {
         constexpr auto name = "clipped_surrogate";

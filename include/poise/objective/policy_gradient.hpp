@@ -4,6 +4,7 @@
 #include "poise/core/verbs.hpp"
 
 #include <array>
+#include <utility>
 
 namespace poise::objective {
 
@@ -14,12 +15,13 @@ namespace poise::objective {
 struct policy_gradient {
     using reads = fields<field::log_probability, field::advantage>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"log_probability", "advantage", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto advantage, writable_row auto loss,
                               writable_row auto gradient) const {
-        map(loss, [](auto log_p, auto a) { return -a * log_p; }, log_probability, advantage);
-        map(gradient, [](auto a) { return -a; }, advantage);
+        map_pair(loss, gradient, [](auto log_p, auto a) { return std::pair{-a * log_p, -a}; }, log_probability,
+                 advantage);
     }
 };
 
@@ -28,12 +30,12 @@ struct policy_gradient {
 struct negative_log_likelihood {
     using reads = fields<field::log_probability>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"log_probability", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto log_probability, writable_row auto loss,
                               writable_row auto gradient) const {
-        map(loss, [](auto log_p) { return -log_p; }, log_probability);
-        map(gradient, [](auto log_p) { return decltype(log_p)(-1); }, log_probability);
+        map_pair(loss, gradient, [](auto log_p) { return std::pair{-log_p, decltype(log_p)(-1)}; }, log_probability);
     }
 };
 

@@ -5,6 +5,7 @@
 #include "poise/core/verbs.hpp"
 
 #include <array>
+#include <utility>
 
 namespace poise::objective {
 
@@ -15,13 +16,19 @@ struct value_loss {
 
     using reads = fields<field::value, field::returns>;
     using writes = fields<field::loss, field::gradient<field::value>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"value", "returns", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto value, row_of_reals auto returns, writable_row auto loss,
                               writable_row auto gradient) const {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
-        map(loss, [half = c / 2](auto v, auto r) { return half * (v - r) * (v - r); }, value, returns);
-        map(gradient, [=](auto v, auto r) { return c * (v - r); }, value, returns);
+        map_pair(
+            loss, gradient,
+            [=, half = c / 2](auto v, auto r) {
+                auto const error = v - r;
+                return std::pair{half * error * error, c * error};
+            },
+            value, returns);
     }
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "value_loss", "coefficient",
@@ -39,12 +46,12 @@ struct entropy_bonus {
 
     using reads = fields<field::entropy>;
     using writes = fields<field::loss, field::gradient<field::entropy>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"entropy", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto entropy, writable_row auto loss, writable_row auto gradient) const {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
-        map(loss, [=](auto h) { return -c * h; }, entropy);
-        map(gradient, [=](auto h) { return decltype(h)(-c); }, entropy);
+        map_pair(loss, gradient, [=](auto h) { return std::pair{-c * h, decltype(h)(-c)}; }, entropy);
     }
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "entropy_bonus", "coefficient",

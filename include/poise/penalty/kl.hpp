@@ -5,27 +5,28 @@
 #include "poise/core/verbs.hpp"
 
 #include <array>
+#include <utility>
 
 /// Penalties on the distance from a reference policy, from samples of the policy: three estimates of KL(pi || ref),
 /// with d = log pi - log ref of a sampled action (Schulman, "Approximating KL divergence", 2020). As losses they are
 /// differentiated through log pi only: the gradient of k2 has the expectation of that of KL(pi || ref), k3 of KL(ref ||
-/// pi), k1 none.
+/// pi), k1 none. Each gives its value and slope at d.
 namespace poise::penalty {
 
 /// d: unbiased, of either sign. As a loss its gradient has expectation 0: use it in the reward.
 struct k1 {
-    constexpr auto value(auto d) const { return d; }
-    constexpr auto slope(auto d) const { return decltype(d)(1); }
+    constexpr auto operator()(auto d) const { return std::pair{d, decltype(d)(1)}; }
 };
 /// d^2 / 2: biased, not below 0.
 struct k2 {
-    constexpr auto value(auto d) const { return real_of<decltype(d)>(0.5) * d * d; }
-    constexpr auto slope(auto d) const { return d; }
+    constexpr auto operator()(auto d) const { return std::pair{real_of<decltype(d)>(0.5) * d * d, d}; }
 };
 /// e^{-d} - 1 + d: unbiased, not below 0.
 struct k3 {
-    constexpr auto value(auto d) const { return math::expm1(-d) + d; }
-    constexpr auto slope(auto d) const { return -math::expm1(-d); }
+    constexpr auto operator()(auto d) const {
+        auto const slope = -math::expm1(-d);
+        return std::pair{d - slope, slope};
+    }
 };
 
 /// loss = coefficient k(log pi - log ref), per element, for one of the estimates above.
@@ -35,17 +36,19 @@ struct kl {
 
     using reads = fields<field::log_probability, field::reference_log_probability>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
+    static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"log_probability", "reference_log_probability", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto reference_log_probability,
                               writable_row auto loss, writable_row auto gradient) const {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
-        map(
-            loss, [=](auto log_p, auto log_q) { return c * Estimate{}.value(log_p - log_q); }, log_probability,
-            reference_log_probability);
-        map(
-            gradient, [=](auto log_p, auto log_q) { return c * Estimate{}.slope(log_p - log_q); }, log_probability,
-            reference_log_probability);
+        map_pair(
+            loss, gradient,
+            [=](auto log_p, auto log_q) {
+                auto const [value, slope] = Estimate{}(log_p - log_q);
+                return std::pair{c * value, c * slope};
+            },
+            log_probability, reference_log_probability);
     }
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "kl", "coefficient",
