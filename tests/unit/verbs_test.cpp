@@ -1,5 +1,6 @@
 #include "everywhere.hpp"
 
+#include "poise/core/adding_row.hpp"
 #include "poise/core/matrix_column.hpp"
 
 #include <doctest/doctest.h>
@@ -270,6 +271,34 @@ struct elsewhere {
         product[0] = sum([](auto a, auto b) { return a * b; }, x, reversed(x));
     }
 };
+
+/// (x w, x + w) in one pass; then x w is added to the sums, in place.
+struct two_results {
+    constexpr void operator()(row_of_reals auto x, row_of_reals auto w, writable_row auto products,
+                              writable_row auto sums) const {
+        map_pair(
+            products, sums, [](auto a, auto b) { return std::pair{a * b, a + b}; }, x, w);
+        map(adding_row(sums), [](auto a, auto b) { return a * b; }, x, w);
+    }
+};
+
+TEST_CASE("two results of one pass, and results added to what is there") {
+    for (auto const length : everywhere::lengths) {
+        auto const x = everywhere::random_table(5, length, 31), w = everywhere::random_table(5, length, 32);
+        auto const stored_x = everywhere::stored<double, row_contiguous>(x), stored_w = decltype(stored_x)(w);
+        everywhere::in_every_execution([&](auto execution, std::string const& name) {
+            auto products = everywhere::stored<double, row_contiguous>(5, length), sums = products;
+            for_each_row(execution, two_results{}, stored_x.input(), stored_w.input(), products.output(),
+                         sums.output());
+            CAPTURE(name);
+            for (std::size_t i = 0; i < 5; ++i)
+                for (std::size_t k = 0; k < length; ++k) {
+                    CHECK(products(i, k) == x(i, k) * w(i, k));
+                    CHECK(everywhere::close(sums(i, k), x(i, k) + w(i, k) + x(i, k) * w(i, k), 1e-14));
+                }
+        });
+    }
+}
 
 TEST_CASE("a reversed row and a column among consecutive rows") {
     for (auto const columns : std::array<std::size_t, 6>{1, 2, 7, 8, 9, 100}) {
