@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/adding_row.hpp"
 #include "poise/core/scan.hpp"
 #include "poise/core/sort.hpp"
 

@@ -231,14 +231,15 @@ private:
     }
 
     // What a stage reads if given: a field that is known and has no more axes than what the stage always reads.
-    template <class Known, auto... Reads, auto... IfGiven>
-    static consteval auto given_among(fields<Reads...>, fields<IfGiven...>) {
-        [[maybe_unused]] constexpr auto known_here = []<auto Field>() {
-            constexpr auto rank = found_in<Field, Known>::rank;
-            return rank >= 0 && rank <= std::max({0, found_in<Reads, Known>::rank...});
-        };
-        return joined(fields<>{}, std::conditional_t<known_here.template operator()<IfGiven>(), fields<IfGiven>,
-                                                     fields<>>{}...);
+    template <auto Field, class Known, auto... Reads>
+    static consteval bool is_given(fields<Reads...>) {
+        constexpr auto rank = found_in<Field, Known>::rank;
+        return rank >= 0 && rank <= std::max({0, found_in<Reads, Known>::rank...});
+    }
+    template <class Known, class Reads, auto... IfGiven>
+    static consteval auto given_among(Reads, fields<IfGiven...>) {
+        return joined(fields<>{},
+                      std::conditional_t<is_given<IfGiven, Known>(Reads{}), fields<IfGiven>, fields<>>{}...);
     }
     template <class Stage, class Known>
     using given_reads = decltype(given_among<Known>(typename Stage::reads{}, reads_if_given<Stage>()));
