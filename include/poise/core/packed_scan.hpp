@@ -72,13 +72,14 @@ struct row_scans<Rows...> {
 template <class T>
 using sort_key = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
 
-/// An unsigned key in the order of the reals; -0 and 0 are equal.
+/// An unsigned key in the order of the reals; -0 and 0 are equal, NaN is last.
 template <class Direction, std::floating_point T>
 sort_key<T> radix_key(T value) {
     using key = sort_key<T>;
     constexpr auto sign = key(1) << (8 * sizeof(T) - 1);
     auto const bits = std::bit_cast<key>(value + T(0));
     auto const rising = (bits & sign) ? ~bits : (bits | sign);
+    if (value != value) return ~key(0);
     return Direction::before(T(0), T(1)) ? rising : ~rising;
 }
 

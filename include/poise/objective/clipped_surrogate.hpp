@@ -24,6 +24,7 @@ struct clipped_surrogate {
     using reads = fields<field::log_probability, field::old_log_probability, field::advantage>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
     static constexpr bool writes_once = true;
+    static constexpr bool clips_ratio = true; ///< to [1 - low, 1 + high]: what learners report as the clip fraction
     static constexpr std::array argument_names{"log_probability", "old_log_probability", "advantage", "loss",
                                                "gradient"};
 

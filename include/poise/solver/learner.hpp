@@ -38,10 +38,7 @@ namespace detail {
 struct no_reference {};
 
 template <class Stage>
-concept has_clip_bounds = requires(Stage const& stage) {
-    stage.low;
-    stage.high;
-};
+concept clips_ratio = Stage::clips_ratio;
 
 /// A pipeline with the diagnostics that it does not have.
 template <class... Stages>
@@ -49,7 +46,7 @@ constexpr auto monitored(pipeline<Stages...> const& stages) {
     auto const clip = [&] {
         auto bounds = metric::clip_fraction{.low = 1, .high = math::infinity<double>};
         auto const look = [&](auto const& stage) {
-            if constexpr (has_clip_bounds<std::remove_cvref_t<decltype(stage)>>) bounds = {stage.low, stage.high};
+            if constexpr (clips_ratio<std::remove_cvref_t<decltype(stage)>>) bounds = {stage.low, stage.high};
         };
         std::apply([&](auto const&... stage) { (look(stage), ...); }, stages.stages);
         return bounds;
