@@ -46,6 +46,7 @@
 #include "poise/estimator/baseline.hpp"
 #include "poise/estimator/center.hpp"
 #include "poise/estimator/conformal.hpp"
+#include "poise/estimator/deviation.hpp"
 #include "poise/estimator/generalized_advantage.hpp"
 #include "poise/estimator/group_relative.hpp"
 #include "poise/estimator/leave_one_out.hpp"

@@ -57,10 +57,16 @@ POISE_FIELD(terminal, replaced); ///< 1 at the last step of an episode, else 0
 POISE_FIELD(log_probability, replaced);
 POISE_FIELD(old_log_probability, replaced);       ///< of the policy that sampled
 POISE_FIELD(reference_log_probability, replaced); ///< of the policy to stay close to
+POISE_FIELD(sampling_log_probability, replaced);  ///< as the engine that sampled reports it, beside the old policy's
+POISE_FIELD(length, replaced);                    ///< of a response, in tokens
 POISE_FIELD(entropy, replaced);
-POISE_FIELD(mask, replaced); ///< 1 where an element counts, 0 where it is padding
-/// Of samples, tokens, groups: the weights of several stages multiply.
-POISE_FIELD(weight, multiplied);
+/// What random selections order by: a random number of each element.
+POISE_FIELD(selection_key, replaced);
+// Masks and weights: those of several stages multiply, and one that nobody gives or writes is 1.
+POISE_FIELD(mask, multiplied);             ///< 1 where an element counts, in sums and in what they are divided by
+POISE_FIELD(sample_mask, multiplied);      ///< 1 where a rollout counts in the statistics of its group
+POISE_FIELD(weight, multiplied);           ///< of all losses of an element; what sums are divided by stays
+POISE_FIELD(surrogate_weight, multiplied); ///< of an element's surrogate alone, not of its penalties
 /// One loss per element: those of several objectives and penalties add up.
 POISE_FIELD(loss, added);
 /// The aggregated loss, one number per row.
@@ -68,6 +74,19 @@ POISE_FIELD(objective, replaced);
 // diagnostics, one number per row
 POISE_FIELD(clip_fraction, replaced);
 POISE_FIELD(kl_divergence, replaced);
+
+/// Reward number I of several.
+template <std::size_t I>
+struct component_field {
+    using combination = replaced;
+    static constexpr char const* name() { return "component"; }
+    template <class Object>
+    constexpr auto operator=(Object&& object) const {
+        return ::poise::detail::name_batch<component_field{}>(object);
+    }
+};
+template <std::size_t I>
+inline constexpr component_field<I> component{};
 
 /// The derivative of the loss with respect to a field: what several objectives write adds up.
 template <auto Of>

@@ -3,6 +3,7 @@
 #include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/estimator/center.hpp"
+#include "poise/estimator/deviation.hpp"
 
 #include <array>
 
@@ -22,16 +23,9 @@ struct normalized_advantage {
     constexpr void operator()(row_of_reals auto advantages, writable_row auto normalized,
                               row_of_reals auto... mask) const {
         using T = value_of<decltype(normalized)>;
-        using R = real_of<T>;
         center(normalized, advantages, mask...);
-        auto const count = [&] {
-            if constexpr (sizeof...(mask) == 0)
-                return T(R(normalized.size()));
-            else
-                return T(sum(mask...));
-        }();
-        auto const variance = T(sum([](auto a) { return a * a; }, normalized)) / math::max(count - T(1), T(1));
-        auto const scale = math::sqrt(variance) + T(R(epsilon));
+        auto const scale = standard_deviation_of_centered<deviation::sample>(normalized, mask...) +
+                           T(static_cast<real_of<T>>(epsilon));
         map(normalized, [=](auto a) { return a / scale; }, normalized);
     }
     constexpr void check_hyperparameters() const {
