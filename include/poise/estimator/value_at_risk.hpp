@@ -4,6 +4,7 @@
 #include "poise/metric/risk_values.hpp"
 
 #include <array>
+#include <utility>
 
 namespace poise::field {
 
@@ -12,8 +13,8 @@ POISE_FIELD(upper_quantile, replaced); ///< at level beta
 
 } // namespace poise::field
 
-/// Advantages whose policy gradients are those of values at risk (slug riskpo: Ren et al., 2025, arXiv 2510.00911): with
-/// the quantiles q_a, q_b of the reward R at levels alpha < beta,
+/// Advantages whose policy gradients are those of values at risk (slug riskpo: Ren et al., 2025, arXiv 2510.00911):
+/// with the quantiles q_a, q_b of the reward R at levels alpha < beta,
 ///     g(R) = (q_a - R)+ - (q_b - R)+,   grad I(alpha, beta) = E[g(R) grad log pi].
 /// Tracked quantiles may cross for a while; the formulas stay defined.
 namespace poise::estimator {
@@ -27,13 +28,61 @@ constexpr auto range_value(auto reward, auto low, auto high) {
     return positive_part(low - reward) - positive_part(high - reward);
 }
 
-/// A stage with two quantiles per row: they come as rows of one element, or repeated.
+/// The scratch rows of an order statistic, n elements long.
+constexpr auto work_rows(auto const& scratch, std::size_t n) {
+    return [&]<std::size_t... S>(std::index_sequence<S...>) {
+        return std::array{segment(scratch[S], 0, n)...};
+    }(std::make_index_sequence<order_statistic_scratch>{});
+}
+
+/// Stages take their two quantiles as rows of one element, or repeated: the first counts.
 template <class Quantile>
 constexpr void check_quantile(char const* name, char const* argument, Quantile const& quantile) {
     poise::detail::check_not_empty(name, argument, quantile);
 }
 
 } // namespace detail
+
+/// Kernel: quantiles of a distribution, the first atom in ascending order up to and with which the mass reaches the
+/// level (the greatest atom where rounding leaves it short). Throws for levels outside [0, 1], negative probabilities,
+/// NaN.
+struct distribution_quantiles {
+    static constexpr std::array argument_names{"values", "probabilities", "levels", "quantiles"};
+    static constexpr std::size_t scratch_rows = order_statistic_scratch;
+
+    constexpr void operator()(row_of_reals auto values, row_of_reals auto probabilities, row_of_reals auto levels,
+                              writable_row auto quantiles, auto const& scratch) const {
+        using T = value_of<decltype(quantiles)>;
+        auto const work = detail::work_rows(scratch, values.size()); // levels may be more than values
+        auto const sorted = detail::in_order(values, work);
+        auto const cumulative = work[0];
+        gather(work[1], probabilities, work[argsort_scratch]);
+        cumulative_sum(cumulative, work[1]);
+        auto const greatest = T(maximum(values));
+        for (std::size_t k = 0; k < levels.size(); ++k) {
+            auto const reached = [=, level = T(levels[k])](auto x, auto until) {
+                using X = decltype(x);
+                return math::select(until < X(level), X(greatest), x);
+            };
+            quantiles[k] = T(reduce(operation::minimum{}, reached, sorted, cumulative));
+        }
+    }
+    constexpr void check(auto const& values, auto const& probabilities, auto const& levels,
+                         auto const& quantiles) const {
+        constexpr auto name = "distribution_quantiles";
+        poise::detail::check_not_empty(name, "values", values);
+        poise::detail::check_not_nan(name, "values", values);
+        require_length_of(name, "probabilities", probabilities, values);
+        require_length_of(name, "quantiles", quantiles, levels);
+        poise::detail::for_each_element(probabilities, [&](auto p) {
+            require_domain(p >= decltype(p)(0), name, "probabilities", "numbers not below 0", p);
+        });
+        poise::detail::for_each_element(levels, [&](auto level) {
+            require_domain(level >= decltype(level)(0) && level <= decltype(level)(1), name, "levels",
+                           "numbers in [0, 1]", level);
+        });
+    }
+};
 
 /// A = g(R): range value at risk.
 struct range_value_at_risk {
@@ -118,8 +167,8 @@ struct range {
 
 /// The advantage of the paper's released code, each part divided by its mass: with r = g(R) / (beta - alpha + epsilon),
 /// as `Risk` says. With epsilon = 0 and mixing_weight = (1 + omega) alpha / (beta - alpha) the averse one is that of
-/// `mixed_value_at_risk` / ((mixing_weight + 1) (beta - alpha)): the released 1.5 is omega = 3.5, the paper's omega = 0.5
-/// is 0.5 here.
+/// `mixed_value_at_risk` / ((mixing_weight + 1) (beta - alpha)): the released 1.5 is omega = 3.5, the paper's omega =
+/// 0.5 is 0.5 here.
 template <class Risk = risk::averse>
 struct normalized_value_at_risk {
     double alpha = 0.2;
