@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/core/fields.hpp"
+#include "poise/core/lengths.hpp"
 #include "poise/metric/risk_values.hpp"
 
 #include <array>

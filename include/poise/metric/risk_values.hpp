@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/lengths.hpp"
 #include "poise/core/scan.hpp"
 #include "poise/estimator/order_statistic.hpp"
 
