@@ -75,6 +75,10 @@ public:
                             row<value_type> log_probabilities, row<value_type> entropies) const {
         policy_.evaluate(contexts, actions, memory, log_probabilities, entropies);
     }
+    constexpr void evaluate_tokens(auto const& contexts, std::span<action_type const> actions, tape& memory,
+                                   row<value_type> log_probabilities, row<value_type> entropies) const {
+        policy_.evaluate_tokens(contexts, actions, memory, log_probabilities, entropies);
+    }
     constexpr void pullback(tape&, row<value_type const>, row<value_type const>, row<value_type>) const {}
 
 protected:

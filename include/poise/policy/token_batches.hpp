@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/concepts.hpp"
 #include "poise/policy/batch_by_sample.hpp"
 #include "poise/policy/token_sequence.hpp"
 
@@ -126,3 +127,24 @@ private:
 };
 
 } // namespace poise::policy
+
+namespace poise::concepts {
+
+/// A batched policy whose actions are sequences of at most `maximal_length` tokens, `size()` of them, and that knows
+/// each token's log-probability and the entropy of the distribution that it comes from. Both are rows of the maximal
+/// length, sample after sample, 0 behind the last token:
+///  - `evaluate_tokens(contexts, actions, tape, log_probabilities, entropies)`;
+///  - `pullback_tokens(tape, log_probability_cotangents, entropy_cotangents, gradient)`.
+template <class P>
+concept batched_token_policy =
+    batched_policy<P> &&
+    requires(P const& p, typename P::tape& tape, std::span<typename P::context_type const> contexts,
+             std::span<typename P::action_type const> actions, row<typename P::value_type> values,
+             row<typename P::value_type const> cotangents) {
+        { P::maximal_length } -> std::convertible_to<std::size_t>;
+        { actions[0].size() } -> std::convertible_to<std::size_t>;
+        p.evaluate_tokens(contexts, actions, tape, values, values);
+        p.pullback_tokens(tape, cotangents, cotangents, values);
+    };
+
+} // namespace poise::concepts
