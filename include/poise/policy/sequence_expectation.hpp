@@ -7,14 +7,16 @@
 #include <algorithm>
 #include <vector>
 
-/// Exact expectations over all sequences of an autoregressive policy of finite order, by recursion over its histories.
+/// Exact expectations over all sequences of an autoregressive policy with finitely many histories, by
+/// recursion over its histories.
 namespace poise::policy::sequence_expectation {
 
 namespace detail {
 
 template <class T>
-constexpr T after(T const* values, token_histories const& histories, std::size_t history, std::size_t token) {
-    return token == histories.end_token() ? T(0) : values[histories.next(history, static_cast<std::uint32_t>(token))];
+constexpr T after(T const* values, histories auto const& known, std::size_t history, std::size_t number) {
+    auto const token = static_cast<std::uint32_t>(number);
+    return known.ends(token) ? T(0) : values[known.next(history, token)];
 }
 
 } // namespace detail
@@ -24,18 +26,17 @@ constexpr T after(T const* values, token_histories const& histories, std::size_t
 ///     v_t(h) = sum_a p_a (term_a + v_{t+1}(h a)).
 /// `memory` holds v, and grows if it is too short.
 template <class T, class LogP, class Term>
-constexpr T value(token_histories const& histories, std::size_t length, LogP const& log_p, Term const& term_of,
+constexpr T value(histories auto const& known, std::size_t length, LogP const& log_p, Term const& term_of,
                   std::vector<T>& memory) {
-    auto const n = histories.size();
+    auto const n = known.size();
     if (memory.size() < (length + 3) * n) memory.resize((length + 3) * n, T(0));
     std::fill_n(memory.data() + length * n, n, T(0));
     for (auto t = length; t-- > 0;)
         for (std::size_t h = 0; h < n; ++h) {
             auto const* const later = memory.data() + (t + 1) * n;
             auto const term = term_of(h);
-            auto const to_come = computed_row(histories.vocabulary(), [&](std::size_t a) {
-                return T(term[a]) + detail::after(later, histories, h, a);
-            });
+            auto const to_come = computed_row(
+                known.vocabulary(), [&](std::size_t a) { return T(term[a]) + detail::after(later, known, h, a); });
             memory[t * n + h] =
                 sum([](auto l, auto v) { return math::select(l == T(-math::infinity<T>), T(0), math::exp(l) * v); },
                     log_p(h), to_come);
@@ -47,10 +48,10 @@ constexpr T value(token_histories const& histories, std::size_t length, LogP con
 /// 0 (log-probabilities and differences of them): p_a (term_a + v_{t+1}(h a) - v_t(h)), weighted by the probability of
 /// having history h before token t.
 template <class T, class LogP, class Term, class Add>
-constexpr void pullback(token_histories const& histories, std::size_t length, LogP const& log_p, Term const& term_of,
+constexpr void pullback(histories auto const& known, std::size_t length, LogP const& log_p, Term const& term_of,
                         std::vector<T>& memory, T cotangent, Add const& add) {
-    value<T>(histories, length, log_p, term_of, memory);
-    auto const n = histories.size();
+    value<T>(known, length, log_p, term_of, memory);
+    auto const n = known.size();
     auto* reach = memory.data() + (length + 1) * n; // the probability of each history before token t
     auto* next_reach = reach + n;
     std::fill_n(reach, n, T(0));
@@ -62,12 +63,12 @@ constexpr void pullback(token_histories const& histories, std::size_t length, Lo
             auto const l = log_p(h);
             auto const here = memory[t * n + h], weight = cotangent * reach[h];
             auto const* const later = memory.data() + (t + 1) * n;
-            add(h, computed_row(histories.vocabulary(), [&](std::size_t a) {
-                    auto const gain = T(term[a]) + detail::after(later, histories, h, a) - here;
+            add(h, computed_row(known.vocabulary(), [&](std::size_t a) {
+                    auto const gain = T(term[a]) + detail::after(later, known, h, a) - here;
                     return math::select(T(l[a]) == T(-math::infinity<T>), T(0), weight * math::exp(T(l[a])) * gain);
                 }));
-            for (std::uint32_t a = 0; a < histories.end_token(); ++a)
-                next_reach[histories.next(h, a)] += reach[h] * math::exp(T(l[a]));
+            for (std::uint32_t a = 0; a < known.vocabulary(); ++a)
+                if (!known.ends(a)) next_reach[known.next(h, a)] += reach[h] * math::exp(T(l[a]));
         }
         std::swap(reach, next_reach);
     }

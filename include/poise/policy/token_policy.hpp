@@ -12,8 +12,12 @@ namespace poise::policy {
 /// MaximalLength - 1 conditions on all that came before. A sequence ends with the end token, the last of the
 /// vocabulary, or without one after MaximalLength tokens; sequences sum to probability 1. Parameters: the logits
 /// [context][history][token].
-template <scalar T, std::size_t MaximalLength>
-class token_policy : public token_batches<token_policy<T, MaximalLength>, T, MaximalLength> {
+///
+/// Other histories (token_histories.hpp) make another policy, here logits per position, always for MaximalLength
+/// tokens:
+///     token_policy<double, 10, position_histories>(contexts, position_histories(vocabulary, 10))
+template <scalar T, std::size_t MaximalLength, histories Histories = token_histories>
+class token_policy : public token_batches<token_policy<T, MaximalLength, Histories>, T, MaximalLength> {
     static_assert(MaximalLength > 0, "token_policy needs room for a token");
     using batches = token_batches<token_policy, T, MaximalLength>;
 
@@ -24,26 +28,33 @@ public:
     static constexpr std::size_t maximal_length = MaximalLength;
     /// The same policy over another scalar.
     template <scalar U>
-    using over = token_policy<U, MaximalLength>;
+    using over = token_policy<U, MaximalLength, Histories>;
 
     using batches::pullback;
     using batches::sample;
 
     /// Uniform over the next token: all logits 0.
+    constexpr token_policy(std::size_t contexts, Histories known)
+        : histories_(known), logits_(contexts * known.size() * known.vocabulary(), T(0)) {}
     constexpr token_policy(std::size_t contexts, std::size_t vocabulary, std::size_t order)
-        : histories_(vocabulary, order), logits_(contexts * histories_.size() * vocabulary, T(0)) {
+        requires std::same_as<Histories, token_histories>
+        : token_policy(contexts, token_histories(vocabulary, order)) {
         require(order < MaximalLength, "token_policy", "order", "less than the maximal length", order);
     }
     template <scalar U>
-    constexpr explicit token_policy(token_policy<U, MaximalLength> const& other)
-        : token_policy(other.contexts(), other.histories().vocabulary(), other.histories().order()) {
+    constexpr explicit token_policy(token_policy<U, MaximalLength, Histories> const& other)
+        : token_policy(other.contexts(), other.histories()) {
         for (std::size_t k = 0; k < logits_.size(); ++k) logits_[k] = T(other.parameters()[k]);
     }
 
     constexpr std::size_t contexts() const { return logits_.size() / (histories_.size() * vocabulary()); }
     constexpr std::size_t vocabulary() const { return histories_.vocabulary(); }
-    constexpr std::uint32_t end_token() const { return histories_.end_token(); }
-    constexpr token_histories const& histories() const { return histories_; }
+    constexpr std::uint32_t end_token() const
+        requires requires(Histories const& known) { known.end_token(); }
+    {
+        return histories_.end_token();
+    }
+    constexpr Histories const& histories() const { return histories_; }
     constexpr row<T> parameters() { return {logits_.data(), logits_.size()}; }
     constexpr row<T const> parameters() const { return {logits_.data(), logits_.size()}; }
     constexpr row<T> logits(std::size_t context, std::size_t history) {
@@ -89,7 +100,7 @@ public:
             auto const token =
                 static_cast<std::uint32_t>(random::detail::categorical_from_logits(words, logits(context, history)));
             sequence.push_back(token);
-            if (token == end_token()) break;
+            if (histories_.ends(token)) break;
             history = histories_.next(history, token);
         }
         return sequence;
@@ -171,11 +182,11 @@ private:
     template <class Visit>
     constexpr void for_each_token(action_type const& sequence, Visit const& visit) const {
         auto const n = sequence.size();
-        require(n > 0 && (n == MaximalLength || sequence[n - 1] == end_token()), "token_policy", "sequence",
+        require(n > 0 && (n == MaximalLength || histories_.ends(sequence[n - 1])), "token_policy", "sequence",
                 "the end token last, or the maximal length", n);
         for (std::size_t t = 0, history = 0; t < n; ++t) {
             auto const token = sequence[t];
-            require(token < end_token() || (token == end_token() && t + 1 == n), "token_policy", "sequence",
+            require(token < vocabulary() && (t + 1 == n || !histories_.ends(token)), "token_policy", "sequence",
                     "tokens of the vocabulary, the end token only last", token);
             visit(t, history, token);
             if (t + 1 < n) history = histories_.next(history, token);
@@ -210,7 +221,7 @@ private:
         require(gradient.size() == logits_.size(), "policy::pullback", "gradient", logits_.size(), gradient.size());
     }
 
-    token_histories histories_;
+    Histories histories_;
     std::vector<T> logits_;
 };
 
