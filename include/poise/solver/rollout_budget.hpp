@@ -6,9 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <queue>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace poise::solver {
@@ -51,11 +55,10 @@ struct rollout_allocation {
 /// Deals out a budget of rollouts to prompts by their success rates of the last epoch (slug knapsack-rl: Li et al.,
 /// 2025, arXiv 2509.25849), to maximise the sum of metric::task_value:
 ///     1. every prompt gets `least`;
-///     2. the rest goes, one by one, to the prompt with 0 < p < 1 that gains most by it, up to `most` each: the
-///     optimum,
-///        as the value is concave in the number (the paper solves the same by a dynamic program);
+///     2. the rest goes, one by one, to the prompt with 0 < p < 1 that gains most by it, up to `most` each;
 ///     3. solved prompts, p = 1, keep `least`;
 ///     4. what is left goes to unsolved prompts, p = 0, in turn.
+/// Step 2 is the optimum, as the value is concave in the number (the paper solves the same by a dynamic program).
 /// With `interior_mean` the prompts of step 2 together get no more than that many each on average, so that what solved
 /// prompts save is explored with: the paper leaves open where its remainder for step 4 comes from, and this is our
 /// reading. Equal rates: the earlier prompt gets the odd rollout.
