@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/core/fields.hpp"
+#include "poise/objective/aggregation.hpp"
 
 #include <tuple>
 
@@ -48,9 +49,12 @@ consteval auto reads_if_given() {
         return fields<>{};
 }
 template <class Stage>
-inline constexpr bool works_per_sequence = requires { typename Stage::scope; };
+inline constexpr bool works_per_sequence = false;
 template <class Stage>
-concept aggregates = requires(Stage const& stage) { stage.factor(1.0, std::size_t{1}); };
+    requires std::is_same_v<typename Stage::scope, per_sequence>
+inline constexpr bool works_per_sequence<Stage> = true;
+template <class Stage>
+concept aggregates = requires(Stage const& stage) { stage.factor(aggregation::counts<double>{}); };
 
 template <auto... Fields>
 consteval auto joined(fields<Fields...> all) {

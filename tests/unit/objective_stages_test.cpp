@@ -63,9 +63,27 @@ TEST_CASE("the gradients that stages write are the derivatives of their losses")
     CHECK(greatest_error(penalty::kl_k1{.coefficient = 0.3}, random_values(4)) < 1e-15);
     CHECK(greatest_error(penalty::kl_k2{.coefficient = 0.3}, random_values(5)) < 1e-15);
     CHECK(greatest_error(penalty::kl_k3{.coefficient = 0.3}, random_values(6)) < 1e-15);
+    CHECK(greatest_error(penalty::kl<penalty::absolute>{.coefficient = 0.3}, random_values(6)) < 1e-15);
+    CHECK(greatest_error(penalty::kl<penalty::clamped_exponent<penalty::k3>>{.coefficient = 0.3, .estimate = {.bound = 0.2}},
+                         random_values(6)) < 1e-15);
+    CHECK(greatest_error(penalty::kl<penalty::clamped_value<penalty::k3>>{.coefficient = 0.3, .estimate = {.bound = 0.1}},
+                         random_values(6)) < 1e-15);
     CHECK(greatest_error(objective::clipped_surrogate{}, random_values(7), random_values(8)) < 1e-14);
     CHECK(greatest_error(objective::clipped_surrogate{.low = 0.1, .high = 0.3, .dual = 1.5}, random_values(9),
                          random_values(10)) < 1e-14);
+}
+
+TEST_CASE("estimates of a divergence are held within their bounds, without a slope beyond") {
+    CHECK(penalty::clamped_exponent<penalty::k3>{.bound = 2}(-5.0) == std::pair{penalty::k3{}(-2.0).first, 0.0});
+    CHECK(penalty::clamped_exponent<penalty::k3>{.bound = 2}(-1.5) == penalty::k3{}(-1.5));
+    CHECK(penalty::clamped_value<penalty::k3>{.bound = 2}(-5.0) == std::pair{2.0, 0.0});
+    CHECK(penalty::clamped_value<penalty::k3>{.bound = 2}(0.5) == penalty::k3{}(0.5));
+    CHECK(penalty::absolute{}(-3.0) == std::pair{3.0, -1.0});
+    CHECK(penalty::absolute{}(0.0) == std::pair{0.0, 0.0});
+    CHECK(std::isnan(penalty::absolute{}(everywhere::nan).second));
+    CHECK_THROWS_WITH_AS((penalty::kl<penalty::clamped_value<penalty::k3>>{.estimate = {.bound = 0}}.check_hyperparameters()),
+                         "clamped_value: argument 'bound': expected a number above 0, got 0", domain_violation);
+    CHECK_THROWS_AS((penalty::clamped_exponent<penalty::k3>{.bound = -1}.check_hyperparameters()), domain_violation);
 }
 
 TEST_CASE("coefficients are finite and not below 0, in a pipeline and alone") {

@@ -126,7 +126,8 @@ struct fields {
 
 /// A part of a pipeline: a row kernel that names its arguments, `stage(rows it reads..., rows it writes...)`. It sees
 /// the rows of one group, with the fields it reads repeated to the length of the longest; with
-/// `using scope = per_sequence` it is called for each sequence of the group, on the elements of that sequence. It may
+/// `using scope = per_sequence` it is called for each sequence of the group, on the elements of that sequence, and with
+/// `per_batch` once, on those of all groups. It may
 /// also state `writes_per_sequence` (one value per sequence) and `writes_per_row` (one value per row), which come after
 /// `writes`, and `reads_if_given`, last of all arguments and left out where the pipeline has no such field, or one with
 /// more axes than what the stage reads. `check_hyperparameters()` and `check_length(elements)` throw for members and
@@ -140,5 +141,10 @@ concept pipeline_stage = requires {
 
 /// The scope of a stage that looks at one sequence at a time (a trajectory, a response's tokens).
 struct per_sequence {};
+/// The scope of a stage that sees a whole row, as does one that states none.
+struct whole_row {};
+
+/// The scope of a stage that looks at the elements of all rows at once, as one long row.
+struct per_batch {};
 
 } // namespace poise

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/core/constant_row.hpp"
 #include "poise/core/lanes.hpp"
 #include "poise/core/verbs.hpp"
 
@@ -47,6 +48,10 @@ auto load_part(Row const& row, std::size_t k, std::size_t count) {
 template <class Real>
 auto load_part(index_row<Real> const& row, std::size_t k, std::size_t) {
     return lanes<Real>::iota(row[k]);
+}
+template <class Real>
+auto load_part(constant_row<Real> const& row, std::size_t k, std::size_t) {
+    return lanes<Real>(row[k]);
 }
 
 template <class Row>

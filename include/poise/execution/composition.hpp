@@ -1,5 +1,6 @@
 #pragma once
 
+#include "poise/execution/field_rows.hpp"
 #include "poise/pipeline.hpp"
 
 /// What a pipeline reads and writes as a whole, and what is wrong with it.
@@ -73,6 +74,46 @@ struct unwritten_output<Pipeline, Written, fields<First, More...>> {
         (fields<field::objective>::template contains<First> && Written::template contains<field::loss>);
     using type = typename std::conditional_t<is_written, unwritten_output<Pipeline, Written, fields<More...>>,
                                              std::type_identity<fault<Pipeline, First>>>::type;
+};
+
+template <class Stage>
+inline constexpr bool couples_tokens = requires { requires Stage::couples_tokens; };
+template <class Stage>
+inline constexpr bool couples_gradients = requires { requires Stage::couples_gradients; };
+
+// The first stage with a ratio of whole sequences, of log-probabilities that have no tokens: it would take the row, a
+// group of responses, for a sequence.
+template <class Kernel, std::size_t I, class... Stages>
+struct coupling_without_tokens {
+    using type = no_fault;
+};
+template <class Kernel, std::size_t I, class First, class... More>
+struct coupling_without_tokens<Kernel, I, First, More...> {
+    static constexpr bool here = [] {
+        if constexpr (couples_tokens<First>)
+            return Kernel::template rank_before<field::log_probability, I>() != per_token_rank;
+        else
+            return false;
+    }();
+    using type = typename std::conditional_t<here, std::type_identity<fault<First, field::log_probability>>,
+                                             coupling_without_tokens<Kernel, I + 1, More...>>::type;
+};
+
+// The first stage whose gradients of tokens depend on each other's losses, where single tokens have weights.
+template <class Kernel, class... Stages>
+struct weighted_coupling {
+    using type = no_fault;
+};
+template <class Kernel, class First, class... More>
+struct weighted_coupling<Kernel, First, More...> {
+    static constexpr bool here = [] {
+        if constexpr (couples_gradients<First>)
+            return Kernel::template rank_before<field::weight, Kernel::stage_count>() == per_token_rank;
+        else
+            return false;
+    }();
+    using type = typename std::conditional_t<here, std::type_identity<fault<First, field::weight>>,
+                                             weighted_coupling<Kernel, More...>>::type;
 };
 
 } // namespace poise::detail

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "poise/execution/pipeline_kernel.hpp"
+#include "poise/execution/batch_counts.hpp"
 
 namespace poise {
 
@@ -9,6 +9,10 @@ template <class Fault>
 void stage_reads_a_field_that_is_neither_given_nor_written_before() = delete;
 template <class Fault>
 void output_is_a_field_that_no_stage_writes() = delete;
+template <class Fault>
+void a_ratio_of_whole_sequences_needs_a_field_with_tokens() = delete;
+template <class Fault>
+void with_a_ratio_of_whole_sequences_tokens_are_weighted_by_surrogate_weight() = delete;
 
 namespace detail {
 
@@ -20,6 +24,10 @@ struct composition<pipeline_kernel<pipeline<Stages...>, field_batch<named<Given,
     using unknown = typename first_unknown_read<fields<Given...>, Stages...>::type;
     using unwritten = typename unwritten_output<pipeline<Stages...>, typename written_by_all<fields<>, Stages...>::type,
                                                 fields<Wanted...>>::type;
+    using kernel = pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatches>...>,
+                                   field_batch<named<Wanted, WantedBatches>...>>;
+    using without_tokens = typename coupling_without_tokens<kernel, 0, Stages...>::type;
+    using weighted = typename weighted_coupling<kernel, Stages...>::type;
 };
 
 /// As many sequences to a row as the batches of sequences say.
@@ -46,14 +54,6 @@ constexpr auto starts_of(First const& first, Named const&... named) {
         return starts_of(named...);
 }
 
-template <class Batch>
-constexpr auto plain_batch(Batch const& batch) {
-    if constexpr (batch_of_sequences<Batch>)
-        return batch.batch();
-    else
-        return batch;
-}
-
 } // namespace detail
 
 /// Runs a pipeline over the rows of a batch of fields. An output is a field that a stage writes, or `objective`: the
@@ -71,12 +71,18 @@ constexpr void evaluate(Execution const& execution, Pipeline const& stages, fiel
         stage_reads_a_field_that_is_neither_given_nor_written_before<typename composition::unknown>();
     else if constexpr (!std::is_same_v<typename composition::unwritten, detail::no_fault>)
         output_is_a_field_that_no_stage_writes<typename composition::unwritten>();
+    else if constexpr (!std::is_same_v<typename composition::without_tokens, detail::no_fault>)
+        a_ratio_of_whole_sequences_needs_a_field_with_tokens<typename composition::without_tokens>();
+    else if constexpr (!std::is_same_v<typename composition::weighted, detail::no_fault>)
+        with_a_ratio_of_whole_sequences_tokens_are_weighted_by_surrogate_weight<typename composition::weighted>();
     else
         std::apply(
             [&](auto const& first, auto const&... named) {
                 auto const sequences = detail::sequences_in(first, named...);
                 auto const run = [&](auto const&... starts) {
-                    for_each_row(execution, kernel{all, sequences, first.batch.rows()},
+                    for_each_row(execution,
+                                 kernel{all, sequences,
+                                        detail::counts_of_batch<kernel>(execution, first.batch.rows(), given)},
                                  detail::plain_batch(first.batch), detail::plain_batch(named.batch)..., starts...);
                 };
                 if constexpr (kernel::ragged)

@@ -7,6 +7,14 @@
 #include <tuple>
 
 /// The rows of named fields while a pipeline runs over one row of a batch.
+namespace poise {
+
+// The compiler names the field where it says that this is deleted.
+template <auto Field>
+void field_has_more_axes_than_the_loss() = delete;
+
+} // namespace poise
+
 namespace poise::detail {
 
 /// How many axes a field has inside a row: one number per row; one per element of the row (or per sequence of it); one
@@ -130,5 +138,25 @@ struct row_shape {
             fill(out, value_of<Row>(row[0]));
     }
 };
+
+/// A field as a stage reads it: repeated to the rank `To`, or with -1 as it is. A weight that nobody gave is 1, and of
+/// the pipeline's finest rank.
+template <auto Field, int To, int Finest, class Known, class Row>
+constexpr auto read_row(Known const& known, Row working, auto const& shape) {
+    using found = found_in<Field, Known>;
+    if constexpr (found::rank < 0) {
+        auto const ones = shape.template part < To<0 ? Finest : To>(working);
+        fill(ones, real_of<value_of<Row>>(1));
+        return found_field < To<0 ? Finest : To, false, std::remove_const_t<decltype(ones)>>{ones};
+    } else if constexpr (To < 0 || found::rank == To) {
+        return find<Field>(known);
+    } else if constexpr (found::rank > To) {
+        field_has_more_axes_than_the_loss<Field>();
+    } else {
+        auto const repeated = shape.template part<To>(working);
+        shape.template repeat<found::rank, To>(find<Field>(known).row, repeated);
+        return found_field<To, false, std::remove_const_t<decltype(repeated)>>{repeated};
+    }
+}
 
 } // namespace poise::detail

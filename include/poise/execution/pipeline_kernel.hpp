@@ -1,12 +1,9 @@
 #pragma once
 
-#include "poise/core/adding_row.hpp"
 #include "poise/core/lengths.hpp"
-#include "poise/core/mask.hpp"
-#include "poise/execution/composition.hpp"
-#include "poise/execution/field_rows.hpp"
+#include "poise/execution/field_combination.hpp"
+#include "poise/execution/loss_aggregation.hpp"
 #include "poise/execution/row_kernel.hpp"
-#include "poise/objective/aggregation.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,27 +15,19 @@ namespace poise {
 // The compiler names the field where it says that one of these is deleted.
 template <auto Field>
 void field_has_another_number_of_axes_than_where_it_was_written_first() = delete;
-template <auto Field>
-void field_has_more_axes_than_the_loss() = delete;
 
 namespace detail {
-
-/// How a field's parts come together.
-template <auto Field>
-inline constexpr auto combination_of = [](auto a, auto b) {
-    if constexpr (is_combination<Field, added>)
-        return a + b;
-    else
-        return a * b;
-};
 
 template <class Batch>
 inline constexpr bool has_starts = requires(Batch const& batch) { batch.starts(); };
 
-template <class Field>
-inline constexpr bool is_gradient = false;
-template <auto Of>
-inline constexpr bool is_gradient<field::gradient_field<Of>> = true;
+template <class Batch>
+constexpr auto plain_batch(Batch const& batch) {
+    if constexpr (batch_of_sequences<Batch>)
+        return batch.batch();
+    else
+        return batch;
+}
 
 template <std::size_t First, class Rows, class Places>
 inline constexpr bool can_write_places = false;
@@ -60,10 +49,20 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
                        field_batch<named<Wanted, WantedBatches>...>> {
     pipeline<Stages...> composed;
     std::size_t sequences; // per row; 0 where no field has sequences
-    std::size_t rows;
+    batch_counts<scalar_of_batches<GivenBatches..., WantedBatches...>> batch;
+
+    using scalar = scalar_of_batches<GivenBatches..., WantedBatches...>;
+    static constexpr std::size_t aggregation_place = [] {
+        auto last = sizeof...(Stages), i = std::size_t{0};
+        ((last = aggregates<Stages> ? i : last, ++i), ...);
+        return last;
+    }();
+    /// The last that the pipeline has; the mean without one.
+    using aggregation = std::tuple_element_t<aggregation_place, std::tuple<Stages..., poise::aggregation::mean>>;
 
     using written = typename written_by_all<fields<>, Stages...>::type;
     static constexpr std::size_t given_count = sizeof...(Given), wanted_count = sizeof...(Wanted);
+    static constexpr std::size_t stage_count = sizeof...(Stages);
     static constexpr int finest = std::max({0, rank_of_batch<GivenBatches>...});
     static constexpr bool ragged = (has_starts<GivenBatches> || ...);
     static constexpr std::size_t kept_rows = []<auto... Written>(fields<Written...>) {
@@ -100,13 +99,13 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
         std::apply([](auto const&... stage) { (check_hyperparameters(stage), ...); }, composed.stages);
         auto index = std::size_t{0};
         auto lengths = std::array<std::size_t, 3>{1, dynamic, dynamic};
-        for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t i = 0; i < batch.rows; ++i) {
             lengths = {1, finest == per_token_rank ? sequences : dynamic, dynamic};
             index = 0;
-            auto const compare = [&](auto const& batch) {
+            auto const compare = [&](auto const& one) {
                 if (index >= given_count + wanted_count) return;
                 auto& length = lengths[static_cast<std::size_t>(ranks[index])];
-                auto const found = length_of_row(batch, i);
+                auto const found = length_of_row(one, i);
                 if (length == dynamic) length = found;
                 if (found != length)
                     require(false, "evaluate", argument_names[index], std::to_string(length) + " elements in each row",
@@ -141,6 +140,7 @@ private:
     static constexpr int rank_per_sequence =
         runs_by_sequence<Stage> || !works_per_sequence<Stage> ? per_element_rank : per_row_rank;
 
+public:
     /// How many axes a field has where stage I reads it; -1 if it is not known there.
     template <auto Field, std::size_t I>
     static consteval int rank_before() {
@@ -169,6 +169,9 @@ private:
         }(typename stage_at<I>::reads{});
     }
 
+private:
+
+private:
     static constexpr std::array<int, given_count + wanted_count> ranks{rank_of_batch<GivenBatches>...,
                                                                        rank_of_batch<WantedBatches>...};
     // The first argument of a rank; the number of arguments if there is none.
@@ -269,7 +272,7 @@ private:
         // in the order of the stage's arguments
         auto const rows_to_read = [&]<auto... Read>(fields<Read...>, auto base) {
             return [&]<std::size_t... J>(std::index_sequence<J...>) {
-                return std::tuple{read_row<Read, by_sequence ? -1 : read_rank>(known, scratch[base + J], shape)...};
+                return std::tuple{read_row<Read, by_sequence ? -1 : read_rank, finest>(known, scratch[base + J], shape)...};
             }(std::make_index_sequence<sizeof...(Read)>{});
         };
         auto const read_rows = rows_to_read(fields<Reads...>{}, free_row);
@@ -310,25 +313,6 @@ private:
         run<I + 1, bound.kept>(bound.known, wanted, scratch, shape);
     }
 
-    /// A field as a stage reads it: repeated to the rank `To`, or with -1 as it is. A weight that nobody gave is 1.
-    template <auto Field, int To, class Known, class Row>
-    static constexpr auto read_row(Known const& known, Row working, auto const& shape) {
-        using found = found_in<Field, Known>;
-        if constexpr (found::rank < 0) {
-            auto const ones = shape.template part < To<0 ? finest : To>(working);
-            fill(ones, real_of<value_of<Row>>(1));
-            return found_field < To<0 ? finest : To, false, std::remove_const_t<decltype(ones)>>{ones};
-        } else if constexpr (To < 0 || found::rank == To) {
-            return find<Field>(known);
-        } else if constexpr (found::rank > To) {
-            field_has_more_axes_than_the_loss<Field>();
-        } else {
-            auto const repeated = shape.template part<To>(working);
-            shape.template repeat<found::rank, To>(find<Field>(known).row, repeated);
-            return found_field<To, false, std::remove_const_t<decltype(repeated)>>{repeated};
-        }
-    }
-
     /// Binds what a stage writes and no stage wrote before to rows of its own: outputs, or working rows.
     template <std::size_t Kept, class Known>
     struct binding {
@@ -363,124 +347,17 @@ private:
     template <std::size_t Output>
     static constexpr int rank_of_output = Output < wanted_count ? ranks[given_count + Output] : -1;
 
-    /// Weights of different ranks multiply: a finer one takes a new row.
-    template <auto Field, int Rank, class Known>
-    static constexpr bool is_finer =
-        is_combination<Field, multiplied> && found_in<Field, Known>::computed && (Rank > found_in<Field, Known>::rank);
-
     template <class Stage>
-    static constexpr bool adds_in_place = requires { Stage::writes_once; } && !runs_by_sequence<Stage>;
-
-    /// Where a stage writes a field: if what earlier stages wrote is to stay, it is added to that or written beside it.
-    template <auto Field, int Rank, bool InPlace, class Before, class After, class Row>
-    static constexpr auto row_to_write(Before const&, After const& after, Row working, auto const& shape) {
-        constexpr auto stays = found_in<Field, Before>::computed && !is_combination<Field, replaced> &&
-                               !is_finer<Field, Rank, Before>;
-        if constexpr (stays && is_combination<Field, added> && InPlace) {
-            auto const sum = adding_row(find<Field>(after).row);
-            return found_field<Rank, true, std::remove_const_t<decltype(sum)>>{sum};
-        } else if constexpr (stays) {
-            auto const beside = shape.template part<Rank>(working);
-            return found_field<Rank, true, std::remove_const_t<decltype(beside)>>{beside};
-        } else {
-            return find<Field>(after);
-        }
-    }
-
-    /// Adds or multiplies what a stage wrote and what was there before, the coarser repeated.
-    template <std::size_t Free, class Before, class After, auto... Writes>
-    static constexpr void combine(Before const& before, After const& after, auto const& just_written,
-                                  auto const& scratch, auto const& shape, fields<Writes...>) {
-        auto const one = [&]<auto Field, std::size_t J>() {
-            using earlier = found_in<Field, Before>;
-            constexpr auto rank = found_in<Field, After>::rank;
-            constexpr auto is_added = is_adding_row<decltype(std::get<J>(just_written).row)>;
-            if constexpr (!is_combination<Field, replaced> && earlier::rank >= 0 && !is_added) {
-                auto const repeated = [&]<int Rank, bool Computed, class Row>(
-                                          found_field<Rank, Computed, Row> const& coarse) {
-                    if constexpr (Rank < rank) {
-                        auto const fine = shape.template part<rank>(scratch[Free + J]);
-                        shape.template repeat<Rank, rank>(coarse.row, fine);
-                        return fine;
-                    } else {
-                        static_assert(Rank == rank, "a weight that is given is not finer than those that stages write");
-                        return coarse.row;
-                    }
-                };
-                auto const written = std::get<J>(just_written);
-                auto const all = find<Field>(after).row;
-                constexpr auto beside = earlier::computed && !is_finer<Field, decltype(written)::rank, Before>;
-                if constexpr (beside)
-                    map(all, combination_of<Field>, all, repeated(written));
-                else
-                    map(all, combination_of<Field>, all, repeated(find<Field>(before)));
-            }
-        };
-        [&]<std::size_t... J>(std::index_sequence<J...>) {
-            (one.template operator()<Writes, J>(), ...);
-        }(std::make_index_sequence<sizeof...(Writes)>{});
-    }
+    static constexpr bool adds_in_place = requires { requires Stage::writes_once; } && !runs_by_sequence<Stage>;
 
     // ---- at the end
 
-    /// Aggregates the losses, and scales the gradients to those of their mean over all rows.
     template <std::size_t Kept, class Known>
     constexpr void finish(Known const& known, auto const& wanted, auto const& scratch, auto const& shape) const {
         (check_output<Wanted, Known>(), ...);
-        constexpr auto loss_rank = found_in<field::loss, Known>::rank;
-        if constexpr (loss_rank >= 0) {
-            constexpr auto weighted = found_in<field::weight, Known>::rank >= 0;
-            constexpr auto masked = found_in<field::mask, Known>::rank >= 0;
-            auto const loss = find<field::loss>(known).row;
-            auto const weight = given_or_nothing<field::weight, loss_rank>(known, scratch[Kept], shape);
-            auto const mask = given_or_nothing<field::mask, loss_rank>(known, scratch[Kept + 1], shape);
-            using T = value_of<decltype(loss)>;
-            auto const reduce = aggregation_of_stages();
-            // A loss without tokens is one of each sequence; where nothing has tokens, the row is the sequence.
-            constexpr auto of_sequences = works_per_sequence<decltype(reduce)>;
-            constexpr auto by_sequence = of_sequences && loss_rank == per_token_rank;
-            auto total = T(0);
-            auto const aggregate = [&](auto const& part) {
-                auto const l = part(loss);
-                auto const scale = [](auto w, auto m, auto x) { return counted(m, w * m * x); };
-                auto const apply = [&](auto const& consume) {
-                    if constexpr (weighted && masked)
-                        consume(scale, part(weight), part(mask));
-                    else if constexpr (weighted)
-                        consume([](auto w, auto x) { return w * x; }, part(weight));
-                    else if constexpr (masked)
-                        consume([=](auto m, auto x) { return scale(real_of<T>(1), m, x); }, part(mask));
-                    else
-                        consume([](auto x) { return x; });
-                };
-                auto const count = [&] {
-                    if constexpr (masked)
-                        return poise::sum(part(mask));
-                    else
-                        return T(real_of<T>(l.size()));
-                }();
-                auto const factor = [&] {
-                    if constexpr (by_sequence || !of_sequences)
-                        return reduce.factor(T(count), std::max(shape.elements, std::size_t{1}));
-                    else if constexpr (finest == per_token_rank)
-                        return reduce.factor(T(1), l.size());
-                    else
-                        return reduce.factor(T(count), 1);
-                }();
-                apply([&](auto const& scaled, auto... scales) { total += factor * poise::sum(scaled, scales..., l); });
-                auto const gradient_factor = factor / T(real_of<T>(rows));
-                for_each_gradient(known, [&](auto gradient) {
-                    auto const g = part(gradient);
-                    apply([&](auto const& scaled, auto... scales) {
-                        map(g, [=](auto... x) { return gradient_factor * scaled(x...); }, scales..., g);
-                    });
-                });
-            };
-            if constexpr (by_sequence)
-                for (std::size_t g = 0; g < shape.elements; ++g)
-                    aggregate([&](auto row) { return shape.template of_sequence<loss_rank>(row, g); });
-            else
-                aggregate([](auto row) { return row; });
+        if constexpr (found_in<field::loss, Known>::rank >= 0) {
+            auto const total = aggregate_losses<finest>(aggregation_of_stages(), batch, known, scratch[Kept],
+                                                        scratch[Kept + 1], shape, written{});
             if constexpr (fields<Wanted...>::template contains<field::objective>)
                 std::get<fields<Wanted...>::template index<field::objective>>(wanted)[0] = total;
         }
@@ -493,34 +370,11 @@ private:
             field_has_another_number_of_axes_than_where_it_was_written_first<Field>();
     }
 
-    template <auto Field, int Rank, class Known, class Row>
-    static constexpr auto given_or_nothing(Known const& known, Row working, auto const& shape) {
-        if constexpr (found_in<Field, Known>::rank < 0)
-            return nullptr;
-        else
-            return read_row<Field, Rank>(known, working, shape).row;
-    }
-
-    template <class Known>
-    static constexpr void for_each_gradient(Known const& known, auto const& function) {
-        [&]<auto... Written>(fields<Written...>) {
-            auto const one = [&]<auto Field>() {
-                if constexpr (is_gradient<type_of_field<Field>>) function(find<Field>(known).row);
-            };
-            (one.template operator()<Written>(), ...);
-        }(written{});
-    }
-
     constexpr auto aggregation_of_stages() const {
-        constexpr auto place = [] {
-            auto last = sizeof...(Stages), i = std::size_t{0};
-            ((last = aggregates<Stages> ? i : last, ++i), ...);
-            return last;
-        }();
-        if constexpr (place < sizeof...(Stages))
-            return std::get<place>(composed.stages);
+        if constexpr (aggregation_place < sizeof...(Stages))
+            return std::get<aggregation_place>(composed.stages);
         else
-            return aggregation::mean{};
+            return aggregation{};
     }
 };
 

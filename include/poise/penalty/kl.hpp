@@ -29,10 +29,53 @@ struct k3 {
     }
 };
 
+/// |d|, with slope 0 at 0: KL-Cov's (Cui et al., "The entropy mechanism of reinforcement learning for reasoning language
+/// models", 2025, arXiv 2505.22617).
+struct absolute {
+    template <class V>
+    constexpr auto operator()(V d) const {
+        auto const sign = math::select(d > V(0), V(1), math::select(d < V(0), V(-1), d)); // 0 and NaN are themselves
+        return std::pair{math::abs(d), sign};
+    }
+};
+/// An estimate of d held within [-bound, bound], beyond which its slope is 0.
+template <class Estimate>
+struct clamped_exponent {
+    double bound = 11;
+    Estimate estimate{};
+
+    template <class V>
+    constexpr auto operator()(V d) const {
+        auto const most = V(static_cast<real_of<V>>(bound));
+        auto const [value, slope] = estimate(math::clamp(d, -most, most));
+        return std::pair{value, math::select(math::abs(d) > most, V(0), slope)};
+    }
+    constexpr void check_hyperparameters() const {
+        require_domain(bound > 0, "clamped_exponent", "bound", "a number above 0", bound);
+    }
+};
+/// An estimate held within [-bound, bound], beyond which its slope is 0.
+template <class Estimate>
+struct clamped_value {
+    double bound = 10;
+    Estimate estimate{};
+
+    template <class V>
+    constexpr auto operator()(V d) const {
+        auto const most = V(static_cast<real_of<V>>(bound));
+        auto const [value, slope] = estimate(d);
+        return std::pair{math::clamp(value, -most, most), math::select(math::abs(value) > most, V(0), slope)};
+    }
+    constexpr void check_hyperparameters() const {
+        require_domain(bound > 0, "clamped_value", "bound", "a number above 0", bound);
+    }
+};
+
 /// loss = coefficient k(log pi - log ref), per element, for one of the estimates above.
 template <class Estimate>
 struct kl {
     double coefficient = 0.1;
+    Estimate estimate{};
 
     using reads = fields<field::log_probability, field::reference_log_probability>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
@@ -44,8 +87,8 @@ struct kl {
         auto const c = real_of<value_of<decltype(loss)>>(coefficient);
         map_pair(
             loss, gradient,
-            [=](auto log_p, auto log_q) {
-                auto const [value, slope] = Estimate{}(log_p - log_q);
+            [c, k = estimate](auto log_p, auto log_q) {
+                auto const [value, slope] = k(log_p - log_q);
                 return std::pair{c * value, c * slope};
             },
             log_probability, reference_log_probability);
@@ -53,6 +96,7 @@ struct kl {
     constexpr void check_hyperparameters() const {
         require_domain(coefficient >= 0 && math::isfinite(coefficient), "kl", "coefficient",
                        "a finite number not below 0", coefficient);
+        if constexpr (requires { estimate.check_hyperparameters(); }) estimate.check_hyperparameters();
     }
     constexpr void check(auto const& log_probability, auto const&... others) const {
         check_hyperparameters();
