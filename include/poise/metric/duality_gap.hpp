@@ -35,7 +35,7 @@ constexpr auto best_response_value(Row payoffs, row_of_reals auto policy, row_of
     auto const unregularized = tau == T(0);
     auto const divisor = math::select(unregularized, T(1), tau);
     auto const tilted = [=](auto u, auto mu) { return math::log(mu) + u / divisor; };
-    auto const shift = detail::exponent_shift(maximum(tilted, payoffs, reference));
+    auto const shift = poise::detail::exponent_shift(maximum(tilted, payoffs, reference));
     auto const soft_maximum =
         shift + math::log(sum([=](auto u, auto mu) { return math::exp(tilted(u, mu) - shift); }, payoffs, reference));
     return math::select(unregularized, maximum(payoffs), tau * soft_maximum) +

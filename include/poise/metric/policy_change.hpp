@@ -40,7 +40,7 @@ struct clip_fraction {
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto old_log_probability,
                               writable_row auto fraction, row_of_reals auto... mask) const {
         using R = real_of<value_of<decltype(fraction)>>;
-        fraction[0] = detail::counted_mean(
+        fraction[0] = poise::detail::counted_mean(
             [least = R(1 - low), most = R(1 + high)](auto log_p, auto old) {
                 auto const ratio = math::exp(log_p - old);
                 using V = decltype(ratio);
@@ -67,7 +67,7 @@ struct sampled_kl_divergence {
 
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto old_log_probability,
                               writable_row auto divergence, row_of_reals auto... mask) const {
-        divergence[0] = detail::counted_mean(
+        divergence[0] = poise::detail::counted_mean(
             [](auto log_p, auto old) {
                 auto const d = log_p - old;
                 return math::expm1(d) - d;
