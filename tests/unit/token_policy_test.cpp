@@ -145,6 +145,30 @@ TEST_CASE("token policy: tokens of a batch") {
     }
     CHECK(distance(gradient, expected) < 1e-14);
     CHECK_THROWS_AS(policy.pullback_tokens(tape, std::span(c).first(8), e, gradient), argument_error);
+
+    // What any policy of tokens has, sample by sample, is the same; so is one kind of cotangent alone, and parameters
+    // that have moved between two evaluations.
+    auto const& one_by_one = static_cast<token_batches<policy_of_tokens, double, length> const&>(policy);
+    auto other_tape = policy_of_tokens::tape(3);
+    auto other_log_p = log_p, other_entropies = log_p;
+    auto other = std::vector<double>(gradient.size());
+    one_by_one.evaluate_tokens(contexts, sequences, other_tape, other_log_p, other_entropies);
+    one_by_one.pullback_tokens(other_tape, c, e, other);
+    CHECK(distance(other, gradient) < 1e-14);
+    CHECK(distance(other_log_p, log_p) < 1e-14);
+    CHECK(distance(other_entropies, entropies) < 1e-14);
+    auto moved = scattered(policy, 6);
+    auto const nothing = row<double const>(nullptr, 0);
+    for (auto const& [of_log_p, of_entropies] :
+         {std::pair{row<double const>(c), nothing}, {nothing, row<double const>(e)}}) {
+        moved.evaluate_tokens(contexts, sequences, tape, log_p, row<double>(nullptr, 0));
+        std::ranges::fill(gradient, 0.0);
+        std::ranges::fill(other, 0.0);
+        moved.pullback_tokens(tape, of_log_p, of_entropies, gradient);
+        moved.token_batches<policy_of_tokens, double, length>::pullback_tokens(tape, of_log_p, of_entropies, other);
+        CHECK(distance(gradient, other) < 1e-14);
+        CHECK(log_p[0] == doctest::Approx(moved.log_probability(contexts[0], sequences[0])).epsilon(1e-14));
+    }
 }
 
 TEST_CASE("token policy: frequencies of draws") {

@@ -80,11 +80,8 @@ public:
     /// sample. An empty row is not wanted.
     constexpr void evaluate_tokens(std::span<std::size_t const> contexts, std::span<tokens const> sequences,
                                    tape& memory, row<T> log_probabilities, row<T> entropies) const {
-        auto const n = keep(contexts, sequences, memory);
-        detail::check_batch_row(log_probabilities.size(), n * row_length, "policy::evaluate_tokens",
-                                "log_probabilities");
-        detail::check_batch_row(entropies.size(), n * row_length, "policy::evaluate_tokens", "entropies");
-        for (std::size_t i = 0; i < n; ++i) {
+        keep_tokens(contexts, sequences, memory, log_probabilities, entropies);
+        for (std::size_t i = 0; i < contexts.size(); ++i) {
             if (log_probabilities.size() > 0)
                 self().token_log_probabilities(contexts[i], sequences[i], tokens_of(log_probabilities, i));
             if (entropies.size() > 0) self().token_entropies(contexts[i], sequences[i], tokens_of(entropies, i));
@@ -93,12 +90,8 @@ public:
     /// The pullback of what `evaluate_tokens` gave. An empty row is no cotangent.
     constexpr void pullback_tokens(tape& memory, row<T const> log_probability_cotangents,
                                    row<T const> entropy_cotangents, row<T> gradient) const {
-        auto const n = memory.samples_;
-        detail::check_batch_row(log_probability_cotangents.size(), n * row_length, "policy::pullback_tokens",
-                                "log_probability_cotangents");
-        detail::check_batch_row(entropy_cotangents.size(), n * row_length, "policy::pullback_tokens",
-                                "entropy_cotangents");
-        for (std::size_t i = 0; i < n; ++i) {
+        check_cotangents(memory, log_probability_cotangents, entropy_cotangents);
+        for (std::size_t i = 0; i < memory.samples_; ++i) {
             auto const context = memory.contexts_[i];
             auto const& sequence = memory.sequences_[i];
             if (log_probability_cotangents.size() > 0)
@@ -106,6 +99,26 @@ public:
             if (entropy_cotangents.size() > 0)
                 self().token_entropy_pullback(context, sequence, tokens_of(entropy_cotangents, i), gradient);
         }
+    }
+
+protected:
+    // For policies that do the tokens of a batch faster: the samples of a tape, and the checks of the two above.
+    static constexpr std::size_t context_of(tape const& memory, std::size_t sample) { return memory.contexts_[sample]; }
+    static constexpr tokens const& sequence_of(tape const& memory, std::size_t sample) {
+        return memory.sequences_[sample];
+    }
+    constexpr void keep_tokens(std::span<std::size_t const> contexts, std::span<tokens const> sequences, tape& memory,
+                               row<T> log_probabilities, row<T> entropies) const {
+        auto const n = keep(contexts, sequences, memory) * row_length;
+        detail::check_batch_row(log_probabilities.size(), n, "policy::evaluate_tokens", "log_probabilities");
+        detail::check_batch_row(entropies.size(), n, "policy::evaluate_tokens", "entropies");
+    }
+    static constexpr void check_cotangents(tape const& memory, row<T const> log_probability_cotangents,
+                                           row<T const> entropy_cotangents) {
+        constexpr auto name = "policy::pullback_tokens";
+        auto const n = memory.samples_ * row_length;
+        detail::check_batch_row(log_probability_cotangents.size(), n, name, "log_probability_cotangents");
+        detail::check_batch_row(entropy_cotangents.size(), n, name, "entropy_cotangents");
     }
 
 private:

@@ -33,6 +33,18 @@ public:
     using batches::pullback;
     using batches::sample;
 
+    /// A batch of at most `capacity` samples, and each distribution of the next token that it came by last.
+    class tape : public batches::tape {
+    public:
+        using batches::tape::tape;
+
+    private:
+        friend token_policy;
+        std::vector<std::size_t> rows_; // of the histories that came, context by context
+        std::vector<char> has_row_;
+        std::vector<T> log_p_, entropies_, sums_, entropy_sums_;
+    };
+
     /// Uniform over the next token: all logits 0.
     constexpr token_policy(std::size_t contexts, Histories known)
         : histories_(known), logits_(contexts * known.size() * known.vocabulary(), T(0)) {}
@@ -130,6 +142,48 @@ public:
         });
     }
 
+    // ---- tokens of a batch. Samples of one context and history share the work: their distribution is computed once.
+
+    constexpr void evaluate_tokens(std::span<std::size_t const> contexts, std::span<action_type const> sequences,
+                                   tape& memory, row<T> log_probabilities, row<T> entropies) const {
+        this->keep_tokens(contexts, sequences, memory, log_probabilities, entropies);
+        begin(memory);
+        fill(log_probabilities, T(0));
+        fill(entropies, T(0));
+        for (std::size_t i = 0; i < contexts.size(); ++i)
+            for_each_token(sequences[i], [&](std::size_t t, std::size_t history, std::uint32_t token) {
+                auto const r = known_row(memory, contexts[i], history), at = i * MaximalLength + t;
+                if (log_probabilities.size() > 0) log_probabilities[at] = memory.log_p_[r * vocabulary() + token];
+                if (entropies.size() > 0) entropies[at] = memory.entropies_[r];
+            });
+    }
+    /// The distributions are those of the evaluation.
+    constexpr void pullback_tokens(tape& memory, row<T const> log_probability_cotangents,
+                                   row<T const> entropy_cotangents, row<T> gradient) const {
+        this->check_cotangents(memory, log_probability_cotangents, entropy_cotangents);
+        check_gradient(gradient);
+        for (auto const r : memory.rows_) memory.sums_[r] = memory.entropy_sums_[r] = T(0);
+        for (std::size_t i = 0; i < memory.samples(); ++i)
+            for_each_token(this->sequence_of(memory, i), [&](std::size_t t, std::size_t history, std::uint32_t token) {
+                auto const r = number_of(this->context_of(memory, i), history), at = i * MaximalLength + t;
+                if (log_probability_cotangents.size() > 0) {
+                    gradient[r * vocabulary() + token] += log_probability_cotangents[at];
+                    memory.sums_[r] += log_probability_cotangents[at];
+                }
+                if (entropy_cotangents.size() > 0) memory.entropy_sums_[r] += entropy_cotangents[at];
+            });
+        // d log p_a / d z = onehot_a - p
+        for (auto const r : memory.rows_) {
+            auto const here = row<T>(gradient.data() + r * vocabulary(), vocabulary());
+            auto const log_p = row_in(memory, r);
+            map(here, [c = memory.sums_[r]](auto g, auto l) { return g - c * math::exp(l); }, here, log_p);
+            if (entropy_cotangents.size() > 0)
+                map(
+                    here, [](auto g, auto slope) { return g + slope; }, here,
+                    logit_gradient::of_entropy(log_p, memory.entropy_sums_[r]));
+        }
+    }
+
     // ---- all sequences, exactly. The working memory is allocated where none is given.
 
     /// -sum_y pi(y | x) log pi(y | x) over all sequences, in nats.
@@ -166,8 +220,33 @@ public:
     }
 
 private:
+    constexpr std::size_t number_of(std::size_t context, std::size_t history) const {
+        return context * histories_.size() + history;
+    }
     constexpr std::size_t first(std::size_t context, std::size_t history) const {
-        return (context * histories_.size() + history) * vocabulary();
+        return number_of(context, history) * vocabulary();
+    }
+    constexpr void begin(tape& memory) const {
+        auto const rows = logits_.size() / vocabulary();
+        memory.has_row_.resize(rows);
+        memory.rows_.reserve(rows);
+        memory.log_p_.resize(logits_.size());
+        for (auto* values : {&memory.entropies_, &memory.sums_, &memory.entropy_sums_}) values->resize(rows);
+        for (auto const r : memory.rows_) memory.has_row_[r] = 0;
+        memory.rows_.clear();
+    }
+    constexpr row<T const> row_in(tape const& memory, std::size_t r) const {
+        return {memory.log_p_.data() + r * vocabulary(), vocabulary()};
+    }
+    constexpr std::size_t known_row(tape& memory, std::size_t context, std::size_t history) const {
+        auto const r = number_of(context, history);
+        if (!memory.has_row_[r]) {
+            memory.has_row_[r] = 1;
+            memory.rows_.push_back(r);
+            log_softmax(row<T>(memory.log_p_.data() + r * vocabulary(), vocabulary()), logits(context, history));
+            memory.entropies_[r] = entropy_from_log_probabilities(row_in(memory, r));
+        }
+        return r;
     }
     constexpr auto log_p(std::size_t context, std::size_t history) const {
         auto const z = logits(context, history);
