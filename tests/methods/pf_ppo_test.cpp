@@ -238,6 +238,25 @@ TEST_CASE("pf-ppo: without a filter the loss is PPO's over all responses; a filt
     }));
 }
 
+TEST_CASE("pf-ppo: a response's weight is that of all its tokens") {
+    constexpr auto responses = std::size_t{3}, tokens = std::size_t{4};
+    auto const rewards = reals{1, 3, 2}, log_p = reals(responses * tokens, -1.0);
+    auto const per_response = reals{1, 10, 100};
+    auto weights = rewards, losses = log_p;
+    auto objective = reals(1);
+    auto const of_tokens = [](auto& values) { return sequences_of(one_row(values), responses); };
+    evaluate(execution::sequential{},
+             weighting::reward_rank<filter::best_and_random>{} | objective::clipped_surrogate{} | aggregation::sum{},
+             inputs(field::reward = one_row(rewards), field::advantage = one_row(per_response),
+                    field::log_probability = of_tokens(log_p), field::old_log_probability = of_tokens(log_p)),
+             outputs(field::weight = one_row(weights), field::objective = objective,
+                     field::gradient<field::log_probability> = of_tokens(losses)));
+    CHECK(weights == reals{0.25, 0.5, 0.25});
+    CHECK(close(objective[0], -(0.25 * 1 + 0.5 * 10 + 0.25 * 100) * double(tokens)));
+    for (std::size_t k = 0; k < losses.size(); ++k)
+        CHECK(close(losses[k], -weights[k / tokens] * per_response[k / tokens]));
+}
+
 TEST_CASE("pf-ppo: picks have the weights as their frequencies") {
     constexpr auto draws = std::size_t{100'000};
     auto const weights = reals{0.5, 0, 0.25, 1.25};

@@ -356,6 +356,17 @@ TEST_CASE("riskpo: the stage in a pipeline is the kernel without permutation") {
         run(by_batch{.questions = of.questions}, one_row(of.scores), one_row(own));
         RC_ASSERT(own == assess(of, estimator::bundle_advantage<quantiles::batch, credit::uniform>{}).advantages);
     }));
+    // The same where each response has tokens.
+    auto const scores = reals{1, 0, 1, 1, 0, 0}, low = reals{1}, high = reals{2}, log_p = reals(6 * 3, -1.0);
+    auto advantages = scores, gradient = log_p;
+    auto const of_tokens = [](auto& values) { return sequences_of(one_row(values), 6); };
+    evaluate(
+        execution::sequential{}, estimator::bundled<>{.questions = 2} | objective::clipped_surrogate{},
+        inputs(field::reward = one_row(scores), field::lower_quantile = low, field::upper_quantile = high,
+               field::log_probability = of_tokens(log_p), field::old_log_probability = of_tokens(log_p)),
+        outputs(field::advantage = one_row(advantages), field::gradient<field::log_probability> = of_tokens(gradient)));
+    CHECK(advantages == assess({2, 3, scores, {0, 1, 2, 0, 1, 2}, {1, 2}}, estimator::bundle_advantage<>{}).advantages);
+    for (std::size_t k = 0; k < gradient.size(); ++k) CHECK(close(gradient[k] * 18, -advantages[k / 3]));
     CHECK_THROWS_WITH_AS(estimator::bundled<>{.questions = 3}.check_length(8),
                          "bundled: argument 'reward': expected a multiple of the number of questions (3), got 8",
                          argument_error);

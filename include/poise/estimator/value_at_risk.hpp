@@ -3,9 +3,9 @@
 #include "poise/core/fields.hpp"
 #include "poise/core/lengths.hpp"
 #include "poise/metric/risk_values.hpp"
+#include "poise/weighting/selection.hpp"
 
 #include <array>
-#include <utility>
 
 namespace poise::field {
 
@@ -29,13 +29,6 @@ constexpr auto range_value(auto reward, auto low, auto high) {
     return positive_part(low - reward) - positive_part(high - reward);
 }
 
-/// The scratch rows of an order statistic, n elements long.
-constexpr auto work_rows(auto const& scratch, std::size_t n) {
-    return [&]<std::size_t... S>(std::index_sequence<S...>) {
-        return std::array{segment(scratch[S], 0, n)...};
-    }(std::make_index_sequence<order_statistic_scratch>{});
-}
-
 /// Stages take their two quantiles as rows of one element, or repeated: the first counts.
 template <class Quantile>
 constexpr void check_quantile(char const* name, char const* argument, Quantile const& quantile) {
@@ -54,7 +47,8 @@ struct distribution_quantiles {
     constexpr void operator()(row_of_reals auto values, row_of_reals auto probabilities, row_of_reals auto levels,
                               writable_row auto quantiles, auto const& scratch) const {
         using T = value_of<decltype(quantiles)>;
-        auto const work = detail::work_rows(scratch, values.size()); // levels may be more than values
+        auto const work = weighting::detail::scratch_of_length<order_statistic_scratch>(
+            scratch, values.size()); // levels may be more than values
         auto const sorted = detail::in_order(values, work);
         auto const cumulative = work[0];
         gather(work[1], probabilities, work[argsort_scratch]);

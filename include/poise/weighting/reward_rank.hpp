@@ -5,6 +5,7 @@
 #include "poise/core/segment.hpp"
 #include "poise/core/sort.hpp"
 #include "poise/objective/quantile_levels.hpp"
+#include "poise/weighting/selection.hpp"
 
 #include <array>
 #include <concepts>
@@ -71,8 +72,9 @@ struct reward_rank {
         using R = real_of<value_of<decltype(weight)>>;
         auto const n = reward.size();
         if (n == 1) return fill(weight, R(1));
-        auto const order = scratch[argsort_scratch], by_rank = scratch[argsort_scratch + 1];
-        argsort(order, reward, descending{}, scratch);
+        auto const work = detail::scratch_of_length<scratch_rows>(scratch, n); // tokens may be more than responses
+        auto const order = work[argsort_scratch], by_rank = work[argsort_scratch + 1];
+        argsort(order, reward, descending{}, work);
         map(by_rank, [count = R(n)](auto k) { return Filter::by_rank(k, decltype(k)(count)); }, indices_of(reward));
         scatter(weight, by_rank, order);
     }
