@@ -64,6 +64,7 @@
 #include "poise/estimator/value_at_risk.hpp"
 #include "poise/estimator/weighted_standardization.hpp"
 #include "poise/execution/batch_counts.hpp"
+#include "poise/execution/batch_passes.hpp"
 #include "poise/execution/composition.hpp"
 #include "poise/execution/evaluate.hpp"
 #include "poise/execution/field_combination.hpp"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "poise/execution/batch_counts.hpp"
+#include "poise/execution/batch_passes.hpp"
 
 namespace poise {
 
@@ -64,6 +65,9 @@ template <class Execution, composable Pipeline, class... Given, class... Wanted>
 constexpr void evaluate(Execution const& execution, Pipeline const& stages, field_batch<Given...> const& given,
                         field_batch<Wanted...> const& wanted) {
     auto const all = detail::as_pipeline(stages);
+    constexpr auto batch_wide = []<class... Stages>(pipeline<Stages...> const*) {
+        return detail::first_batch_wide<Stages...>;
+    }(static_cast<std::remove_const_t<decltype(all)> const*>(nullptr));
     using kernel =
         detail::pipeline_kernel<std::remove_const_t<decltype(all)>, field_batch<Given...>, field_batch<Wanted...>>;
     using composition = detail::composition<kernel>;
@@ -75,6 +79,9 @@ constexpr void evaluate(Execution const& execution, Pipeline const& stages, fiel
         a_ratio_of_whole_sequences_needs_a_field_with_tokens<typename composition::without_tokens>();
     else if constexpr (!std::is_same_v<typename composition::weighted, detail::no_fault>)
         with_a_ratio_of_whole_sequences_tokens_are_weighted_by_surrogate_weight<typename composition::weighted>();
+    else if constexpr (batch_wide < std::tuple_size_v<decltype(all.stages)>)
+        detail::evaluate_in_passes<batch_wide>(execution, all, given, wanted,
+                                               [](auto const&... arguments) { evaluate(arguments...); });
     else
         std::apply(
             [&](auto const& first, auto const&... named) {
