@@ -104,6 +104,22 @@ TEST_CASE("hyper-parameters of stages move between steps, and the clipped fracti
     CHECK(std::get<1>(std::as_const(bandit).pipeline().stages).high == 9);
 }
 
+TEST_CASE("the clipped fraction is that of any stage that clips each element's ratio") {
+    auto const fraction = [](auto const& surrogate) {
+        auto bandit = solver::learner(start(), rewards(), estimator::centered{} | surrogate,
+                                      solver::sgd{.learning_rate = 3.0}, {.samples_per_context = 8, .epochs = 3});
+        auto found = 0.0;
+        bandit.step(contexts, [&](auto const& report) { found = report.clip_fraction; });
+        return found;
+    };
+    using trust_region::clipped;
+    auto const expected = fraction(objective::clipped_surrogate{.low = 0.05, .high = 0.1});
+    CHECK(expected > 0);
+    CHECK(expected < 1);
+    CHECK(fraction(objective::surrogate<>{.trust_region = {.low = 0.05, .high = 0.1}}) == expected);
+    CHECK(fraction(objective::surrogate<ratio::token, trust_region::unclipped>{}) == 0);
+}
+
 namespace {
 
 POISE_FIELD(quality, replaced);
@@ -190,6 +206,8 @@ TEST_CASE("as many samples of a context as are asked for: each row has its own b
     CHECK_THROWS_WITH_AS(learner.step(contexts, std::vector<std::size_t>{2, 3}),
                          "learner::step: argument 'samples': expected 3, got 2", argument_error);
     CHECK_THROWS_AS(learner.step(contexts, std::vector<std::size_t>{2, 0, 3}), argument_error);
+    CHECK_THROWS_WITH_AS(learner.step(contexts, std::vector<std::size_t>{2, 1, 3}), // of the second row
+                         "leave_one_out: argument 'reward': expected at least 2 elements, got 1", argument_error);
 }
 
 namespace {

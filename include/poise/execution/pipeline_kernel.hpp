@@ -114,7 +114,7 @@ struct pipeline_kernel<pipeline<Stages...>, field_batch<named<Given, GivenBatche
             };
             (compare(batches), ...);
             check_lengths(lengths, std::index_sequence_for<Stages...>{});
-            if constexpr (!ragged) break; // the rows of each batch are alike
+            if constexpr ((requires { batches.length(); } && ...)) break; // the rows of each batch are alike
         }
     }
 

@@ -16,6 +16,12 @@
 #include <tuple>
 #include <vector>
 
+namespace poise::ratio {
+
+struct token;
+
+} // namespace poise::ratio
+
 namespace poise::solver {
 
 /// What a learner reports after each step; means over the step's samples (or their tokens) and over its epochs' last.
@@ -44,6 +50,12 @@ struct no_reference {};
 
 template <class Stage>
 concept clips_ratio = Stage::clips_ratio;
+/// A surrogate whose trust region holds each element's ratio within bounds.
+template <class Stage>
+concept has_clipped_region = std::is_same_v<decltype(Stage::ratio), ratio::token> && requires(Stage const& stage) {
+    stage.trust_region.low;
+    stage.trust_region.high;
+};
 
 /// A pipeline with the diagnostics that it does not have.
 template <class... Stages>
@@ -51,7 +63,11 @@ constexpr auto monitored(pipeline<Stages...> const& stages) {
     auto const clip = [&] {
         auto bounds = metric::clip_fraction{.low = 1, .high = math::infinity<double>};
         auto const look = [&](auto const& stage) {
-            if constexpr (clips_ratio<std::remove_cvref_t<decltype(stage)>>) bounds = {stage.low, stage.high};
+            using one = std::remove_cvref_t<decltype(stage)>;
+            if constexpr (clips_ratio<one>)
+                bounds = {stage.low, stage.high};
+            else if constexpr (has_clipped_region<one>)
+                bounds = {stage.trust_region.low, stage.trust_region.high};
         };
         std::apply([&](auto const&... stage) { (look(stage), ...); }, stages.stages);
         return bounds;
