@@ -161,6 +161,30 @@ TEST_CASE("all samples and all tokens are PPO; what is not selected has no gradi
     }
 }
 
+TEST_CASE("over the batch the selections are those of one row that holds all groups") {
+    constexpr auto groups = std::size_t{4}, rollouts = std::size_t{3}, length = std::size_t{5},
+                   tokens = groups * rollouts * length;
+    auto const advantages = draw(groups * rollouts, 1), log_p = draw(tokens, 2), moved = draw(tokens, 3);
+    auto entropy = draw(tokens, 4), old = log_p, mask = numbers(tokens, 1), gradient = log_p, losses = numbers(groups);
+    for (std::size_t k = 0; k < tokens; ++k) old[k] += 0.2 * moved[k], entropy[k] = std::abs(entropy[k]);
+    mask[4] = mask[33] = 0;
+    auto const subset = weighting::max_variance_subset{5};
+    auto const top = weighting::top_tokens{0.4};
+    auto const expected = run(subset | top | clip | aggregation::mean{}, advantages, log_p, old, entropy, mask);
+
+    auto const of_tokens = [&](auto& all) {
+        return sequences_of(rows_of(all.data(), groups, rollouts * length), rollouts);
+    };
+    evaluate(execution::along{}, over_batch(subset) | over_batch(top) | clip | aggregation::mean_over_batch{},
+             inputs(field::advantage = rows_of(advantages.data(), groups, rollouts),
+                    field::log_probability = of_tokens(log_p),
+                    field::old_log_probability = of_tokens(std::as_const(old)),
+                    field::entropy = of_tokens(std::as_const(entropy)), field::mask = of_tokens(std::as_const(mask))),
+             outputs(field::objective = losses, field::gradient<field::log_probability> = of_tokens(gradient)));
+    CHECK(mean(row(losses)) == doctest::Approx(expected.loss[0]).epsilon(1e-14));
+    for (std::size_t k = 0; k < tokens; ++k) CHECK(gradient[k] == doctest::Approx(expected.gradient[k]).epsilon(1e-14));
+}
+
 TEST_CASE("the gradient's norm is at most that of the scores times the root mean square of the selected advantages") {
     constexpr auto rollouts = std::size_t{12}, dimensions = std::size_t{7};
     for (std::uint64_t seed = 0; seed < 10; ++seed) {
