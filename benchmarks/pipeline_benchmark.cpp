@@ -78,8 +78,7 @@ struct problem {
     static constexpr auto rows = elements / length;
     memory reward = numbers(3, 0, 100'003), log_p = numbers(0.7F, -1, 100'019), old = numbers(0.7F, -1, 100'043),
            reference = numbers(0.7F, -1, 100'049), entropy = numbers(0.5F, 1, 100'057);
-    memory objective = memory::Zero(rows), gradient = memory::Zero(elements),
-           entropy_gradient = memory::Zero(elements);
+    memory objective = memory::Zero(rows), gradient = memory::Zero(elements), entropy_gradient = memory::Zero(elements);
 };
 
 template <std::size_t length>

@@ -22,8 +22,7 @@ constexpr std::size_t prompts = 4'096, rollouts = 16, responses = prompts * roll
 
 std::vector<float> numbers(std::size_t count, float scale, float shift, std::size_t period) {
     auto values = std::vector<float>(count);
-    for (std::size_t i = 0; i < count; ++i)
-        values[i] = shift + scale * std::sin(0.7F * static_cast<float>(i % period));
+    for (std::size_t i = 0; i < count; ++i) values[i] = shift + scale * std::sin(0.7F * static_cast<float>(i % period));
     return values;
 }
 
@@ -49,12 +48,13 @@ void grpo(benchmark::State& state) {
     auto const execution = Execution{};
     for (auto _ : state) {
         for_each_row(execution, estimator::group_relative<>{}, group_rows(inputs_only.reward), group_rows(p.advantage));
-        evaluate(execution, objective::clipped_surrogate{.high = 0.28} | penalty::kl_k3{.coefficient = 0.04},
-                 inputs(field::advantage = rows_of<1>(inputs_only.advantage.data(), responses, 1),
-                        field::log_probability = token_rows(inputs_only.log_p),
-                        field::old_log_probability = token_rows(inputs_only.old),
-                        field::reference_log_probability = token_rows(inputs_only.reference)),
-                 outputs(field::objective = p.objective, field::gradient<field::log_probability> = token_rows(p.gradient)));
+        evaluate(
+            execution, objective::clipped_surrogate{.high = 0.28} | penalty::kl_k3{.coefficient = 0.04},
+            inputs(field::advantage = rows_of<1>(inputs_only.advantage.data(), responses, 1),
+                   field::log_probability = token_rows(inputs_only.log_p),
+                   field::old_log_probability = token_rows(inputs_only.old),
+                   field::reference_log_probability = token_rows(inputs_only.reference)),
+            outputs(field::objective = p.objective, field::gradient<field::log_probability> = token_rows(p.gradient)));
         benchmark::ClobberMemory();
     }
     auto total = 0.0;

@@ -30,7 +30,8 @@ struct above_the_mean {
             else
                 return counted(m..., math::abs(a) * h);
         };
-        auto const centre = T(sum(key, advantage, entropy, mask...)) / estimator::counted_elements<T>(kept.size(), mask...);
+        auto const centre =
+            T(sum(key, advantage, entropy, mask...)) / estimator::counted_elements<T>(kept.size(), mask...);
         greatest[0] = maximum(key, advantage, entropy, mask...);
         map(
             kept,
@@ -61,8 +62,7 @@ TEST_CASE("a stage over the whole batch: the rewards' mean and deviation") {
         run(over_batch(estimator::centered{}), centred);
         run(estimator::leave_one_out{} | over_batch(estimator::deviation_scale<estimator::deviation::sample>{0}),
             scaled);
-        run(over_batch(estimator::centered{}) |
-                over_batch(estimator::deviation_scale<estimator::deviation::sample>{0}),
+        run(over_batch(estimator::centered{}) | over_batch(estimator::deviation_scale<estimator::deviation::sample>{0}),
             both);
         for (std::size_t i = 0; i < prompts; ++i) {
             auto mean = 0.0;
@@ -78,7 +78,8 @@ TEST_CASE("a stage over the whole batch: the rewards' mean and deviation") {
 
 TEST_CASE("tokens selected from the whole batch, behind a mask, between stages of rows") {
     constexpr auto length = rollouts * tokens;
-    auto const reward = everywhere::random_table(prompts, rollouts, 52), log_p = everywhere::random_table(prompts, length, 53, 0.3),
+    auto const reward = everywhere::random_table(prompts, rollouts, 52),
+               log_p = everywhere::random_table(prompts, length, 53, 0.3),
                old = everywhere::random_table(prompts, length, 54, 0.3);
     auto entropy = everywhere::random_table(prompts, length, 55), mask = table{prompts, length};
     for (auto& h : entropy.values) h = std::abs(h);
@@ -130,8 +131,8 @@ TEST_CASE("tokens selected from the whole batch, behind a mask, between stages o
                  inputs(field::reward = rewards.input(), field::log_probability = of_tokens(log_ps.input()),
                         field::old_log_probability = of_tokens(olds.input()),
                         field::entropy = of_tokens(entropies.input()), field::mask = of_tokens(masks.input())),
-                 outputs(field::objective = values, field::advantage = advantages.output(),
-                         field::kl_divergence = most, field::mask = of_tokens(selections.output()),
+                 outputs(field::objective = values, field::advantage = advantages.output(), field::kl_divergence = most,
+                         field::mask = of_tokens(selections.output()),
                          field::gradient<field::log_probability> = of_tokens(gradients.output())));
         for (std::size_t i = 0; i < prompts; ++i) {
             CHECK(close(values[i], objective[i], 1e-14));

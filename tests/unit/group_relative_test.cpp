@@ -40,7 +40,8 @@ void check_stage(Stage const& stage, double freedom_lost, bool uncentered) {
                 mask(i, k) = (i + k) % 3 == 0 || k == i % length ? 1 : 0; // at least one, in some rows only one
                 if (mask(i, k) == 0) reward(i, k) = nan;
             }
-        auto const stored_reward = everywhere::stored<T, interleaved>(reward), stored_mask = decltype(stored_reward)(mask);
+        auto const stored_reward = everywhere::stored<T, interleaved>(reward),
+                   stored_mask = decltype(stored_reward)(mask);
         everywhere::in_every_execution([&](auto execution, std::string const& name) {
             auto advantage = everywhere::stored<T, interleaved>(rows, length);
             evaluate(execution, stage,

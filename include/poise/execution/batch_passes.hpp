@@ -93,8 +93,9 @@ template <auto... Fields, class... Batches>
 batch_shape shape_of_fields(field_batch<named<Fields, Batches>...> const& given) {
     auto shape = batch_shape{};
     auto const look = [&]<auto Field, class Batch>(named<Field, Batch> const& one) {
-        static_assert(requires { one.batch.length(); } && !has_starts<Batch>,
-                      "a batch-wide stage needs dense fields: rows of one length, with a mask over what is padding");
+        static_assert(
+            requires { one.batch.length(); } && !has_starts<Batch>,
+            "a batch-wide stage needs dense fields: rows of one length, with a mask over what is padding");
         shape.lengths[static_cast<std::size_t>(rank_of_batch<Batch>)] = one.batch.length();
         if constexpr (!Batch::is_shared) shape.rows = one.batch.rows();
         if constexpr (batch_of_sequences<Batch>) shape.sequences = shape.lengths[1] = one.batch.sequences();
@@ -180,9 +181,9 @@ void deliver(Execution const& execution, std::tuple<From...> const& memories, st
 /// What stage K of a kernel's pipeline reads if it is given: what is known there, with at most the axes of its reads.
 template <class Kernel, std::size_t K, auto... Fields>
 auto read_if_known(fields<Fields...>) ->
-    typename kept_fields<fields<Fields...>, (Kernel::template rank_before<Fields, K>() >= 0 &&
-                                             Kernel::template rank_before<Fields, K>() <=
-                                                 Kernel::template read_rank<K>())...>::type;
+    typename kept_fields<fields<Fields...>,
+                         (Kernel::template rank_before<Fields, K>() >= 0 &&
+                          Kernel::template rank_before<Fields, K>() <= Kernel::template read_rank<K>())...>::type;
 /// The fields of a list that its results multiply.
 template <class Kernel, std::size_t K, auto... Fields>
 auto multiplied_if_known(fields<Fields...>) ->
@@ -246,7 +247,8 @@ void evaluate_in_passes(Execution const& execution, pipeline<Stages...> const& a
         [[maybe_unused]] auto const multiply = [&](auto& result, auto const& factor) {
             for_each_row(execution, multiply_rows{}, one_row(std::as_const(result)), one_row(factor), one_row(result));
         };
-        (multiply(written.template numbers<Factor>(), std::as_const(gathered_memory.template numbers<gathered<Factor>>())),
+        (multiply(written.template numbers<Factor>(),
+                  std::as_const(gathered_memory.template numbers<gathered<Factor>>())),
          ...);
     }(factors{});
 
@@ -255,8 +257,7 @@ void evaluate_in_passes(Execution const& execution, pipeline<Stages...> const& a
     using computed = decltype(united(written_before{}, all_writes<stage>{}));
     deliver(execution, known, selected<false>(written_after{}, wanted.all));
     if constexpr (sizeof...(Stages) > K + 1)
-        evaluate_stages(execution, after,
-                        as_field_batch(std::tuple_cat(selected<false>(computed{}, given.all), known)),
+        evaluate_stages(execution, after, as_field_batch(std::tuple_cat(selected<false>(computed{}, given.all), known)),
                         as_field_batch(selected<true>(written_after{}, wanted.all)));
 }
 
