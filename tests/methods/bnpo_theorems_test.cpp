@@ -162,6 +162,16 @@ TEST_CASE("bnpo: prompts that are all solved or all failed have exactly 0, whate
     auto const of = bnpo(table{{0, 0}, {1, 0}, {1, 0}, {0, 1}}, {}, {.greatest_weight = 50});
     CHECK(of.alpha > 1);
     CHECK(of.weights[0] == 50);
+
+    auto const nan_unless_defined = [](double p, double alpha, double beta) {
+        return std::isnan(weighting::log_beta_density(p, alpha, beta));
+    };
+    CHECK(!nan_unless_defined(0.5, 0.5, 2));
+    for (auto const p : {-0.1, 1.1, std::nan("")}) CHECK(nan_unless_defined(p, 1, 1));
+    for (auto const alpha : {-0.5, 0.0, std::nan("")}) {
+        CHECK(nan_unless_defined(0.5, alpha, 1));
+        CHECK(nan_unless_defined(0.5, 1, alpha));
+    }
 }
 
 TEST_CASE("bnpo: batches without a Beta distribution fall back on REINFORCE") {
@@ -202,7 +212,31 @@ TEST_CASE("bnpo: groups of any size, and a single rollout where it is accepted")
         for (std::size_t i = 0; i < rewards[q].size(); ++i) CHECK(rows(q, i) == near(padded.advantages[q][i]));
 }
 
-TEST_CASE("bnpo: in a pipeline") {
+TEST_CASE("bnpo: in one pipeline, the fit over the batch") {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+        auto const rewards = binary_rewards(seed);
+        auto const whole = bnpo(rewards);
+        auto const prompts = rewards.size(), rollouts = rewards[0].size();
+        auto flat = std::vector<double>{};
+        for (auto const& group : rewards) flat.insert(flat.end(), group.begin(), group.end());
+        auto const log_p = std::vector<double>(flat.size(), -1.0);
+        auto gradient = flat, weights = std::vector<double>(prompts);
+        evaluate(execution::sequential{},
+                 estimator::success_rate{} | over_batch(estimator::beta_fit{}) | weighting::beta_normalization{} |
+                     objective::policy_gradient{},
+                 inputs(field::reward = rows_of(std::as_const(flat).data(), prompts, rollouts),
+                        field::log_probability = rows_of(log_p.data(), prompts, rollouts)),
+                 outputs(field::gradient<field::log_probability> = rows_of(gradient.data(), prompts, rollouts),
+                         field::normalization = weights));
+        for (std::size_t q = 0; q < prompts; ++q) {
+            CHECK(weights[q] == near(whole.weights[q]));
+            for (std::size_t i = 0; i < rollouts; ++i)
+                CHECK(gradient[q * rollouts + i] == near(-whole.advantages[q][i] / double(flat.size())));
+        }
+    }
+}
+
+TEST_CASE("bnpo: in a pipeline, with a density of one's own") {
     auto const rewards = table{{1, 0, 0, 1}, {1, 0, 0, 0}, {1, 1, 0, 1}};
     auto const whole = bnpo(rewards);
     auto flat = std::vector<double>{}, log_p = std::vector<double>(12, -1.0), gradient = log_p;

@@ -14,21 +14,23 @@ POISE_FIELD(normalization, replaced); ///< what a prompt's advantages were multi
 namespace poise::weighting {
 
 /// log f(p; alpha, beta) = (alpha - 1) log p + (beta - 1) log(1 - p) - log B(alpha, beta), with 0 log 0 = 0: the log
-/// density of the Beta distribution.
+/// density of the Beta distribution; NaN unless alpha, beta > 0 and p is in [0, 1].
 template <class P, class A, class B>
 constexpr auto log_beta_density(P p, A alpha, B beta) {
     using T = common_scalar<P, common_scalar<A, B>>;
-    return math::x_log_y(T(alpha) - T(1), T(p)) + math::x_log_y(T(beta) - T(1), T(1) - T(p)) -
-           math::log_beta(T(alpha), T(beta));
+    auto const density = math::x_log_y(T(alpha) - T(1), T(p)) + math::x_log_y(T(beta) - T(1), T(1) - T(p)) -
+                         math::log_beta(T(alpha), T(beta));
+    auto const defined = (T(alpha) > T(0)) & (T(beta) > T(0)) & (T(p) >= T(0)) & (T(p) <= T(1));
+    return math::select(defined, density, T(math::quiet_nan<T>));
 }
 
 /// Beta normalization (slug bnpo: Xiao et al., "BNPO: Beta Normalization Policy Optimization", 2025, arXiv 2506.02864):
 /// the advantages s - p of a prompt whose rollouts succeed at the rate p are divided by a Beta density,
 ///     A_k = w (s_k - p),   w = min(1 / f(p; alpha, beta), greatest_weight).
 /// alpha = beta = 1 is REINFORCE with the group's mean, alpha = beta = 3/2 is pi/8 times GRPO. Of the parameters, one
-/// of each row or repeated, the first of a row counts; `estimator::beta_fit` makes them of all success rates of a
-/// batch. p = 0 and p = 1 have the greatest weight, on advantages that are 0. As a kernel throws for alpha, beta not
-/// above 0 and p outside [0, 1]; in a pipeline they give NaN.
+/// of each row or repeated, the first of a row counts; `over_batch(estimator::beta_fit{})` makes them of all success
+/// rates of a batch. p = 0 and p = 1 have the greatest weight, on advantages that are 0. As a kernel throws for alpha,
+/// beta not above 0 and p outside [0, 1]; in a pipeline they give NaN.
 struct beta_normalization {
     double greatest_weight = 1e6;
 
