@@ -78,7 +78,7 @@ TEST_CASE("the subset is the smallest and the largest values, and that of c v + 
         auto const found = best_subset(values, n);
         auto order = std::vector<std::size_t>(m);
         std::iota(order.begin(), order.end(), std::size_t{0});
-        std::ranges::stable_sort(order, {}, [&](std::size_t k) { return values[k]; });
+        std::ranges::sort(order, {}, [&](std::size_t k) { return std::pair{values[k], k}; });
         auto const top = std::size_t(found.from_top);
         for (std::size_t r = 0; r < m; ++r) CHECK(found.chosen[order[r]] == (r < n - top || r >= m - top));
 
@@ -143,15 +143,15 @@ TEST_CASE("all samples and all tokens are PPO; what is not selected has no gradi
                               old, entropy, mask);
         auto const samples = best_subset(advantages, 3).chosen;
         // ceil(0.3 M) of the M tokens of the three
-        auto counted = std::size_t{0}, selected = std::size_t{0};
+        auto count = std::size_t{0}, selected = std::size_t{0};
         auto keys = std::vector<std::pair<double, std::size_t>>{};
         for (std::size_t k = 0; k < mask.size(); ++k)
             if (samples[k / length] == 1 && mask[k] == 1) {
-                ++counted;
+                ++count;
                 keys.push_back({-std::abs(advantages[k / length]) * entropy[k], k});
             }
         std::ranges::sort(keys);
-        keys.resize(std::size_t(std::ceil(0.3 * double(counted))));
+        keys.resize(std::size_t(std::ceil(0.3 * double(count))));
         for (std::size_t k = 0; k < mask.size(); ++k) {
             auto const here = std::ranges::count(keys, k, &std::pair<double, std::size_t>::second) == 1;
             if (!here) CHECK(part.gradient[k] == 0);
