@@ -58,6 +58,7 @@ POISE_FIELD(log_probability, replaced);
 POISE_FIELD(old_log_probability, replaced);       ///< of the policy that sampled
 POISE_FIELD(reference_log_probability, replaced); ///< of the policy to stay close to
 POISE_FIELD(sampling_log_probability, replaced);  ///< as the engine that sampled reports it, beside the old policy's
+POISE_FIELD(sampling_ratio, replaced); ///< the old policy's probability of a token over that of the one that sampled
 POISE_FIELD(length, replaced);                    ///< of a response, in tokens
 POISE_FIELD(entropy, replaced);
 /// What random selections order by: a random number of each element.

@@ -105,6 +105,30 @@ struct sequence_sum {
     }
 };
 
+/// `sequence_sum` times the ratio of the old policy to the one that sampled (`field::sampling_ratio`, one factor per
+/// token, whose logarithm is held within [log 1e-8, 20]): VESPO's, where an engine samples with other arithmetic.
+struct sampled_sequence_sum {
+    double bound = 20;
+
+    using reads = fields<field::log_probability, field::old_log_probability, field::advantage, field::mask,
+                         field::surrogate_weight, field::sampling_ratio>;
+    static constexpr bool couples_tokens = true;
+    static constexpr bool couples_gradients = true;
+
+    constexpr auto log_ratio(auto log_p, auto old, auto advantage, auto mask, auto weight, auto sampling_ratio) const {
+        using R = real_of<value_of<decltype(log_p)>>;
+        auto const of_sampling = sum(
+            [](auto r) {
+                using V = decltype(r);
+                return math::clamp(math::log(r), V(R(-18.420680743952367)), V(R(20)));
+            },
+            sampling_ratio);
+        return sequence_sum{bound}.log_ratio(log_p, old, advantage, mask, weight) + of_sampling;
+    }
+    constexpr void pull_back(auto slope, auto, auto, auto, auto, auto) const { fill(slope, sum(slope)); }
+    constexpr void check_hyperparameters() const { sequence_sum{bound}.check_hyperparameters(); }
+};
+
 /// The geometric mean of GMPO (Zhao et al., "Geometric-mean policy optimization", 2025, arXiv 2507.20673): each token's
 /// d = log pi - log pi_old is clipped before the mean, from above by `high` where A > 0, from below by -low elsewhere.
 /// The surrogate weight says here which tokens enter the mean. For advantages of whole sequences.

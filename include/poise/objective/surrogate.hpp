@@ -91,11 +91,36 @@ struct surrogate {
                               writable_row auto loss, writable_row auto gradient) const
         requires(reads::size == 5)
     {
+        of_sequence(log_probability, old_log_probability, advantage, mask, weight, loss, gradient);
+    }
+
+    constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto old_log_probability,
+                              row_of_reals auto advantage, row_of_reals auto mask, row_of_reals auto weight,
+                              row_of_reals auto sampling_ratio, writable_row auto loss,
+                              writable_row auto gradient) const
+        requires(reads::size == 6)
+    {
+        of_sequence(log_probability, old_log_probability, advantage, mask, weight, loss, gradient,
+                    repeated(sampling_ratio, loss.size()));
+    }
+
+    constexpr void check_hyperparameters() const {
+        check_of(ratio);
+        check_of(trust_region);
+    }
+    constexpr void check(auto const& log_probability, auto const&... others) const {
+        check_hyperparameters();
+        (check_length(log_probability, others), ...);
+    }
+
+private:
+    constexpr void of_sequence(auto log_probability, auto old_log_probability, auto advantage, auto mask, auto weight,
+                               auto loss, auto gradient, auto... more) const {
         static_assert(one_number_per_token<decltype(loss), decltype(log_probability), decltype(old_log_probability)>,
                       "surrogate: log-probabilities have one number per token, not per sequence");
         auto const n = loss.size();
         auto const a = repeated(advantage, n), m = repeated(mask, n), w = repeated(weight, n);
-        auto const log_ratio = ratio.log_ratio(log_probability, old_log_probability, a, m, w);
+        auto const log_ratio = ratio.log_ratio(log_probability, old_log_probability, a, m, w, more...);
         map_pair(
             loss, gradient,
             [log_ratio, region = trust_region](auto log_p, auto advantage_here, auto counts, auto weight_here) {
@@ -109,16 +134,6 @@ struct surrogate {
             ratio.pull_back(gradient, log_probability, old_log_probability, a, m, w);
     }
 
-    constexpr void check_hyperparameters() const {
-        check_of(ratio);
-        check_of(trust_region);
-    }
-    constexpr void check(auto const& log_probability, auto const&... others) const {
-        check_hyperparameters();
-        (check_length(log_probability, others), ...);
-    }
-
-private:
     static constexpr bool weighs_tokens = requires { Ratio::weighs_tokens; };
     template <class Loss, class... Rows>
     static constexpr bool one_number_per_token = Loss::extent == 1 || ((Rows::extent != 1) && ...);
