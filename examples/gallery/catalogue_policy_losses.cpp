@@ -15,9 +15,9 @@
 namespace {
 
 using namespace poise;
+using estimator::deviation::sample;
 using learning_gallery::mean_curve;
 using learning_gallery::over_seeds;
-using estimator::deviation::sample;
 using objective::surrogate;
 
 // ---- which losses have a length bias
@@ -34,7 +34,8 @@ table start() {
     auto policy = table(1, 5, 1);
     policy.logits(0, 0)[end] = -forced;
     for (auto const given : {right_short, right_long, wrong_short, wrong_long})
-        policy.logits(0, policy.histories().next(0, given))[given % 2 == 0 ? std::uint32_t{end} : std::uint32_t{given}] = forced;
+        policy.logits(
+            0, policy.histories().next(0, given))[given % 2 == 0 ? std::uint32_t{end} : std::uint32_t{given}] = forced;
     return policy;
 }
 

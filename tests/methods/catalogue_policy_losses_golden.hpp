@@ -46,10 +46,14 @@ struct normalizer {
     constexpr T factor(aggregation::counts<T> const& counts) const {
         auto const all = [&] {
             switch (of) {
-            case mean_of_sequences: return aggregation::mean_of_sequences{}.factor(counts);
-            case constant_length: return aggregation::constant_length{constant}.factor(counts);
-            case constant_count: return aggregation::constant_count{constant}.factor(counts);
-            default: return aggregation::sum_of_sequences{}.factor(counts);
+            case mean_of_sequences:
+                return aggregation::mean_of_sequences{}.factor(counts);
+            case constant_length:
+                return aggregation::constant_length{constant}.factor(counts);
+            case constant_count:
+                return aggregation::constant_count{constant}.factor(counts);
+            default:
+                return aggregation::sum_of_sequences{}.factor(counts);
             }
         }();
         return all / T(real_of<T>(accumulation_steps));
@@ -78,8 +82,7 @@ struct functions_in {
         /// (B, 1) or (B, T) as (B, T)
         numbers broadcast(numbers const& values) const {
             auto result = numbers(size());
-            for (std::size_t k = 0; k < size(); ++k)
-                result[k] = values[values.size() == size() ? k : k / tokens];
+            for (std::size_t k = 0; k < size(); ++k) result[k] = values[values.size() == size() ? k : k / tokens];
             return result;
         }
     };
@@ -116,8 +119,8 @@ struct functions_in {
         if (params.at("multi_objective_aggregation") == "normalize_then_sum")
             return {{"advantages",
                      advantages_of<2>(inputs, group,
-                                      estimator::normalized_component<0>{} | estimator::normalized_component<1>{} | sum |
-                                          over_batch(group_relative<sample>{1e-4}))}};
+                                      estimator::normalized_component<0>{} | estimator::normalized_component<1>{} |
+                                          sum | over_batch(group_relative<sample>{1e-4}))}};
         auto const scale = params.at("scale_rewards").get<std::string>();
         if (scale == "group")
             return {{"advantages", advantages_of<2>(inputs, group, sum | group_relative<sample>{1e-4})}};
@@ -143,9 +146,8 @@ struct functions_in {
         auto const stages = estimator::weighted_sum<2>{weights_of(params)} | clip |
                             estimator::kl_penalized_reward{number(params, "beta", 0.05)} | estimator::comparable{} |
                             estimator::leave_one_out{};
-        using normalize =
-            with_fields<estimator::group_relative<estimator::deviation::sample>, fields<field::advantage>,
-                        fields<field::advantage>>;
+        using normalize = with_fields<estimator::group_relative<estimator::deviation::sample>, fields<field::advantage>,
+                                      fields<field::advantage>>;
         auto const old = field::old_log_probability = tokens(divergence);
         auto const reference = field::reference_log_probability = tokens(none);
         if (params.value("normalize_advantages", false))
@@ -155,10 +157,10 @@ struct functions_in {
     }
 
     static json async_group_advantages(json const& inputs, json const&) {
-        return {{"advantages",
-                 advantages_of<2>(inputs, inputs.at("rewards").size(),
-                                  estimator::weighted_sum<2>{{1, 1}} |
-                                      estimator::group_relative<estimator::deviation::population>{1e-8})}};
+        return {
+            {"advantages", advantages_of<2>(inputs, inputs.at("rewards").size(),
+                                            estimator::weighted_sum<2>{{1, 1}} |
+                                                estimator::group_relative<estimator::deviation::population>{1e-8})}};
     }
 
     // ---- 4. factors
@@ -216,7 +218,8 @@ struct functions_in {
         constexpr void operator()(row_of_reals auto advantage, row_of_reals auto log_ratio, row_of_reals auto zero,
                                   row_of_reals auto mask, row_of_reals auto sampling, writable_row auto phi) const {
             using V = value_of<decltype(phi)>;
-            auto const log_w = ratio::sampled_sequence_sum{}.log_ratio(log_ratio, zero, advantage, mask, mask, sampling);
+            auto const log_w =
+                ratio::sampled_sequence_sum{}.log_ratio(log_ratio, zero, advantage, mask, mask, sampling);
             phi[0] = gamma.weight(V(log_w), V(advantage[0]));
         }
     };
@@ -270,8 +273,7 @@ struct functions_in {
 
         auto const run = [&](auto const& stages, numbers const& weight, auto... more) {
             evaluate(Execution{}, stages | normalize,
-                     poise::inputs(field::advantage = one_row(advantages),
-                                   field::log_probability = of.of_tokens(log_p),
+                     poise::inputs(field::advantage = one_row(advantages), field::log_probability = of.of_tokens(log_p),
                                    field::old_log_probability = of.of_tokens(old),
                                    field::reference_log_probability = of.of_tokens(reference),
                                    field::surrogate_weight = of.of_tokens(weight), field::mask = of.of_tokens(mask),
@@ -300,14 +302,15 @@ struct functions_in {
         } else if (type == "cispo") {
             run(surrogate<ratio::token, trust_region::capped_weight>{.trust_region = {high}} | divergence, corrected);
         } else if (type == "sapo") {
-            run(surrogate<ratio::token, trust_region::sigmoid>{
-                        .trust_region = {number(params, "sapo_temperature_pos", 1),
-                                         number(params, "sapo_temperature_neg", 1.05)}} |
+            run(
+                surrogate<ratio::token, trust_region::sigmoid>{
+                    .trust_region = {number(params, "sapo_temperature_pos", 1),
+                                     number(params, "sapo_temperature_neg", 1.05)}} |
                     divergence,
                 corrected);
         } else if (type == "vespo") {
-            run(surrogate<ratio::sampled_sequence_sum, trust_region::gamma_weight>{
-                        .trust_region = gamma_by(params, "vespo_")} |
+            run(surrogate<ratio::sampled_sequence_sum, trust_region::gamma_weight>{.trust_region =
+                                                                                       gamma_by(params, "vespo_")} |
                     divergence,
                 weights, field::sampling_ratio = of.of_tokens(correction)); // the correction is in the ratio
         } else if (level == "token") {
@@ -347,19 +350,19 @@ struct functions_in {
                    advantages = flat<T>(inputs.at("advantages")), mask = flat<T>(inputs.at("mask")),
                    reference = of.given(inputs, "ref_logps", log_p),
                    entropy = of.given(inputs, "entropies", numbers(of.size(), T(1)));
-        auto const ratio = ratio::clipped_geometric_mean{number(params, "epsilon_low", 0.4),
-                                                         number(params, "epsilon_high", 0.4)};
+        auto const ratio =
+            ratio::clipped_geometric_mean{number(params, "epsilon_low", 0.4), number(params, "epsilon_high", 0.4)};
         auto const selected = top_entropy_of(entropy, mask, number(params, "top_entropy_quantile", 1));
         auto loss = numbers(1), gradient = numbers(of.size()), surrogate_loss = gradient, unused = gradient;
-        evaluate(Execution{},
-                 objective::surrogate<ratio::clipped_geometric_mean, trust_region::unclipped>{.ratio = ratio} |
-                     penalty::kl_k3{number(params, "beta", 0)} | aggregation::mean_of_sequences{},
-                 poise::inputs(field::advantage = one_row(advantages), field::log_probability = of.of_tokens(log_p),
-                               field::old_log_probability = of.of_tokens(old),
-                               field::reference_log_probability = of.of_tokens(reference),
-                               field::surrogate_weight = of.of_tokens(selected), field::mask = of.of_tokens(mask)),
-                 poise::outputs(field::objective = loss,
-                                field::gradient<field::log_probability> = of.of_tokens(gradient)));
+        evaluate(
+            Execution{},
+            objective::surrogate<ratio::clipped_geometric_mean, trust_region::unclipped>{.ratio = ratio} |
+                penalty::kl_k3{number(params, "beta", 0)} | aggregation::mean_of_sequences{},
+            poise::inputs(field::advantage = one_row(advantages), field::log_probability = of.of_tokens(log_p),
+                          field::old_log_probability = of.of_tokens(old),
+                          field::reference_log_probability = of.of_tokens(reference),
+                          field::surrogate_weight = of.of_tokens(selected), field::mask = of.of_tokens(mask)),
+            poise::outputs(field::objective = loss, field::gradient<field::log_probability> = of.of_tokens(gradient)));
         // rho is the loss of the advantage -1 clipped as by the sequence's own sign: the loss over -A
         for_each_row(Execution{},
                      objective::surrogate<ratio::clipped_geometric_mean, trust_region::unclipped>{.ratio = ratio},
@@ -375,14 +378,14 @@ struct functions_in {
         auto const log_p = flat<T>(inputs.at("logps")), old = flat<T>(inputs.at("old_logps")),
                    advantages = flat<T>(inputs.at("advantages")), mask = flat<T>(inputs.at("mask"));
         auto loss = numbers(1), gradient = numbers(of.size());
-        evaluate(Execution{},
-                 objective::surrogate<ratio::sequence_sum>{
-                     .trust_region = {number(params, "epsilon_low", 0.2), number(params, "epsilon_high", 0.2)}} |
-                     aggregation::mean_of_sequences{},
-                 poise::inputs(field::advantage = one_row(advantages), field::log_probability = of.of_tokens(log_p),
-                               field::old_log_probability = of.of_tokens(old), field::mask = of.of_tokens(mask)),
-                 poise::outputs(field::objective = loss,
-                                field::gradient<field::log_probability> = of.of_tokens(gradient)));
+        evaluate(
+            Execution{},
+            objective::surrogate<ratio::sequence_sum>{
+                .trust_region = {number(params, "epsilon_low", 0.2), number(params, "epsilon_high", 0.2)}} |
+                aggregation::mean_of_sequences{},
+            poise::inputs(field::advantage = one_row(advantages), field::log_probability = of.of_tokens(log_p),
+                          field::old_log_probability = of.of_tokens(old), field::mask = of.of_tokens(mask)),
+            poise::outputs(field::objective = loss, field::gradient<field::log_probability> = of.of_tokens(gradient)));
         return {{"loss", loss[0]}, {"grad_logps", of.table(gradient)}};
     }
 
@@ -404,8 +407,9 @@ struct functions_in {
             run(metric::clip_fractions<ratio::token>{low, high, dual});
         auto least = T(1), most = T(0), lows = T(0), highs = T(0);
         for (std::size_t i = 0; i < of.sequences; ++i) {
-            count[i] = by_sequence ? T(1) : total({mask.begin() + std::ptrdiff_t(i * of.tokens),
-                                                   mask.begin() + std::ptrdiff_t((i + 1) * of.tokens)});
+            count[i] = by_sequence ? T(1)
+                                   : total({mask.begin() + std::ptrdiff_t(i * of.tokens),
+                                            mask.begin() + std::ptrdiff_t((i + 1) * of.tokens)});
             if (count[i] == 0) continue;
             least = std::min(least, below[i]);
             most = std::max(most, above[i]);
@@ -441,11 +445,10 @@ struct functions_in {
             for_each_row(Execution{}, estimator::whitened{.keep_mean = true}, one_row(std::as_const(rewards)),
                          one_row(rewards), one_row(mask_of_values));
         auto const never = numbers(of.size()), nothing_after = numbers(of.sequences);
-        for_each_row(
-            Execution{},
-            estimator::generalized_advantage{number(params, "gamma", 1), number(params, "lam", 0.95)},
-            of.rows(std::as_const(rewards)), of.rows(values), of.rows(never), per_row(nothing_after),
-            of.rows(advantages), of.rows(returns), of.rows(mask_of_values));
+        for_each_row(Execution{},
+                     estimator::generalized_advantage{number(params, "gamma", 1), number(params, "lam", 0.95)},
+                     of.rows(std::as_const(rewards)), of.rows(values), of.rows(never), per_row(nothing_after),
+                     of.rows(advantages), of.rows(returns), of.rows(mask_of_values));
         for_each_row(Execution{}, estimator::whitened{}, one_row(std::as_const(advantages)), one_row(advantages),
                      one_row(mask));
         return {{"rewards", of.table(rewards)}, {"returns", of.table(returns)}, {"advantages", of.table(advantages)}};
@@ -474,14 +477,13 @@ struct functions_in {
                    value_range = number(params, "cliprange_value", 0.2);
         auto policy = numbers(1), of_value = policy, value_fraction = policy;
         auto low = numbers(1), high = low, gradient = numbers(of.size()), value_gradient = gradient;
-        evaluate(Execution{},
-                 objective::clipped_surrogate{range, range} |
-                     metric::clip_fractions<>{range, range} | aggregation::mean{},
-                 poise::inputs(field::log_probability = one_row(log_p), field::old_log_probability = one_row(old),
-                               field::advantage = one_row(advantages), field::mask = one_row(mask)),
-                 poise::outputs(field::objective = policy, field::low_clip_fraction = low,
-                                field::high_clip_fraction = high,
-                                field::gradient<field::log_probability> = one_row(gradient)));
+        evaluate(
+            Execution{},
+            objective::clipped_surrogate{range, range} | metric::clip_fractions<>{range, range} | aggregation::mean{},
+            poise::inputs(field::log_probability = one_row(log_p), field::old_log_probability = one_row(old),
+                          field::advantage = one_row(advantages), field::mask = one_row(mask)),
+            poise::outputs(field::objective = policy, field::low_clip_fraction = low, field::high_clip_fraction = high,
+                           field::gradient<field::log_probability> = one_row(gradient)));
         evaluate(Execution{},
                  objective::clipped_value_loss{coefficient, value_range} | metric::value_clip_fraction{value_range} |
                      aggregation::mean{},
@@ -516,8 +518,7 @@ struct functions_in {
                  poise::inputs(field::log_probability = one_row(log_p),
                                field::reference_log_probability = one_row(reference), field::reward = one_row(rewards),
                                field::baseline = one_row(values)),
-                 poise::outputs(field::objective = loss,
-                                field::gradient<field::log_probability> = one_row(gradient)));
+                 poise::outputs(field::objective = loss, field::gradient<field::log_probability> = one_row(gradient)));
         return {{"loss", loss[0]}, {"grad_logps", gradient}};
     }
 

@@ -278,7 +278,8 @@ TEST_CASE("8: the optimal value is between mean and maximum, and solves A*-PO") 
     };
     for (int repeat = 0; repeat < 20; ++repeat) {
         auto const reward = normal(8);
-        auto const mean = std::accumulate(reward.begin(), reward.end(), 0.0) / 8, most = *std::ranges::max_element(reward);
+        auto const mean = std::accumulate(reward.begin(), reward.end(), 0.0) / 8,
+                   most = *std::ranges::max_element(reward);
         auto const value = value_of_rewards(reward, 0.5);
         CHECK(mean <= value);
         CHECK(value <= most);

@@ -82,7 +82,8 @@ struct normalized_component {
         auto const mask = segment(scratch[0], 0, component.size());
         map(mask, [](auto r) { return math::select(math::isnan(r), decltype(r)(0), decltype(r)(1)); }, component);
         group_relative<Deviation>{epsilon}(component, normalized, mask);
-        map(normalized, [](auto z, auto m) { return counted(m, z, decltype(z)(math::quiet_nan<decltype(z)>)); },
+        map(
+            normalized, [](auto z, auto m) { return counted(m, z, decltype(z)(math::quiet_nan<decltype(z)>)); },
             normalized, mask);
     }
     constexpr void check_hyperparameters() const { group_relative<Deviation>{epsilon}.check_hyperparameters(); }

@@ -49,8 +49,8 @@ struct kl_penalized_reward {
 };
 
 /// The step rewards of a response of n tokens, as PPO on language models has them (Ziegler et al., 2019): at each token
-/// -coefficient k(log pi - log ref), with one of the estimates of penalty/kl.hpp, and the reward of the whole response at
-/// step n, the one after its last token, or at the last step of the row if that is full. 0 elsewhere.
+/// -coefficient k(log pi - log ref), with one of the estimates of penalty/kl.hpp, and the reward of the whole response
+/// at step n, the one after its last token, or at the last step of the row if that is full. 0 elsewhere.
 template <class Estimate = penalty::k1>
 struct kl_shaped_reward {
     double coefficient = 0.05;

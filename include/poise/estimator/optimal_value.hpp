@@ -6,8 +6,8 @@
 
 namespace poise::estimator {
 
-/// The optimal value of a prompt under a KL penalty, from n rewards of the reference policy's responses (A*-PO: Brantley
-/// et al., "Accelerating RL for LLM reasoning with optimal advantage regression", 2025, arXiv 2505.20686; slug
+/// The optimal value of a prompt under a KL penalty, from n rewards of the reference policy's responses (A*-PO:
+/// Brantley et al., "Accelerating RL for LLM reasoning with optimal advantage regression", 2025, arXiv 2505.20686; slug
 /// catalogue-policy-losses, section 9):
 ///     V* = temperature log((1/n) sum_j e^{r_j / temperature}),
 /// between the mean (temperature -> infinity) and the maximum (-> 0). `keep` is 0 where the rewards sum to 0, so that a

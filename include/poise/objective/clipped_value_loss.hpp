@@ -32,8 +32,7 @@ struct clipped_value_loss {
                 using V = decltype(v);
                 auto const e = v - r, held = math::clamp(v, old - V(most), old + V(most)) - r;
                 auto const is_held = held * held > e * e;
-                return std::pair{half * math::select(is_held, held * held, e * e),
-                                 c * math::select(is_held, V(0), e)};
+                return std::pair{half * math::select(is_held, held * held, e * e), c * math::select(is_held, V(0), e)};
             },
             value, old_value, returns);
     }

@@ -16,12 +16,11 @@ namespace poise::objective {
 struct optimal_advantage_regression {
     double coefficient = 1e-3;
 
-    using reads =
-        fields<field::log_probability, field::reference_log_probability, field::reward, field::baseline>;
+    using reads = fields<field::log_probability, field::reference_log_probability, field::reward, field::baseline>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
     static constexpr bool writes_once = true;
-    static constexpr std::array argument_names{"log_probability", "reference_log_probability", "reward", "baseline",
-                                               "loss", "gradient"};
+    static constexpr std::array argument_names{
+        "log_probability", "reference_log_probability", "reward", "baseline", "loss", "gradient"};
 
     constexpr void operator()(row_of_reals auto log_probability, row_of_reals auto reference_log_probability,
                               row_of_reals auto reward, row_of_reals auto baseline, writable_row auto loss,

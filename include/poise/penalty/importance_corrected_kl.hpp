@@ -13,8 +13,7 @@ struct importance_corrected_kl {
     double coefficient = 0.1;
     Estimate estimate{};
 
-    using reads =
-        fields<field::log_probability, field::old_log_probability, field::reference_log_probability>;
+    using reads = fields<field::log_probability, field::old_log_probability, field::reference_log_probability>;
     using writes = fields<field::loss, field::gradient<field::log_probability>>;
     static constexpr bool writes_once = true;
     static constexpr std::array argument_names{"log_probability", "old_log_probability", "reference_log_probability",

@@ -10,8 +10,8 @@ namespace poise::solver {
 
 /// The adaptive coefficient of an entropy bonus (Skywork-OR1: He et al., 2025, arXiv 2505.22312; slug
 /// catalogue-policy-losses, section 7): it grows by `step` while the policy's entropy is at most the target and shrinks
-/// elsewhere, within [least, most], and is applied only while the entropy of the step before is at most the target; not at
-/// the first. As a kernel it goes through a row of entropies.
+/// elsewhere, within [least, most], and is applied only while the entropy of the step before is at most the target; not
+/// at the first. As a kernel it goes through a row of entropies.
 struct adaptive_entropy {
     double initial = 0;
     double target = 0.2;

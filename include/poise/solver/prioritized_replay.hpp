@@ -10,9 +10,10 @@
 
 namespace poise::solver {
 
-/// A buffer of the groups that taught most (GRPO with a replay buffer; slug catalogue-policy-losses, section 1): it keeps
-/// the `capacity` items of largest score, such as sum_j |A_j| times the group's deviation. Once it is full a new item must
-/// have a score above the least, whose place it takes. An item is drawn with probability score / sum of scores.
+/// A buffer of the groups that taught most (GRPO with a replay buffer; slug catalogue-policy-losses, section 1): it
+/// keeps the `capacity` items of largest score, such as sum_j |A_j| times the group's deviation. Once it is full a new
+/// item must have a score above the least, whose place it takes. An item is drawn with probability score / sum of
+/// scores.
 template <class Item>
 class prioritized_replay {
 public:

@@ -22,7 +22,8 @@ struct top_entropy {
     constexpr void operator()(row_of_reals auto entropy, writable_row auto weight, auto const& scratch) const {
         using T = value_of<decltype(weight)>;
         auto const bound = quantile<T>(entropy, T(real_of<T>(entropy.size())), scratch);
-        map(weight, [=](auto h) { return math::select(h >= decltype(h)(bound), decltype(h)(1), decltype(h)(0)); },
+        map(
+            weight, [=](auto h) { return math::select(h >= decltype(h)(bound), decltype(h)(1), decltype(h)(0)); },
             entropy);
     }
     constexpr void operator()(row_of_reals auto entropy, writable_row auto weight, row_of_reals auto mask,
