@@ -131,7 +131,10 @@ constexpr auto ratios = std::array{0.1, 0.5, 0.9, 1.0, 1.1, 2.0, 5.0, 10.0};
 template <class Region>
 auto pull_of(Region const& region) {
     return [region](double log_ratio, double advantage) {
-        return std::abs(objective::detail::surrogate_terms(region, log_ratio, advantage, 0.0).second / advantage);
+        if constexpr (requires { region.weight(log_ratio, advantage); })
+            return region.weight(log_ratio, advantage);
+        else
+            return std::abs(region(log_ratio, advantage).second);
     };
 }
 std::vector<gate> gates() {
