@@ -3,6 +3,7 @@
 /// All of poise that needs no other library than Eigen, xsimd and Random123. Left out, each to be included by those who use
 /// it: interop/, execution/parallel.hpp (Thrust) and execution/device.cuh (CUDA).
 
+#include "poise/algorithms.hpp"
 #include "poise/concepts.hpp"
 #include "poise/core/adding_row.hpp"
 #include "poise/core/batch.hpp"

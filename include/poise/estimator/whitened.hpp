@@ -60,7 +60,7 @@ struct whitened {
         check_hyperparameters();
         require_equal_lengths("whitened", argument_names, advantage, whitened_advantage, mask...);
         for (std::size_t i = 0; i < advantage.rows(); ++i) check_length(advantage.length(i));
-        auto const check_mask = [](auto const& counts) {
+        [[maybe_unused]] auto const check_mask = [](auto const& counts) {
             for (std::size_t i = 0; i < counts.rows(); ++i) {
                 auto total = std::remove_cvref_t<decltype(counts(0, 0))>(0);
                 for (std::size_t k = 0; k < counts.length(i); ++k) total = total + counts(i, k);
