@@ -83,9 +83,9 @@ constexpr auto gdpo(std::array<double, 2> weights) {
            detail::of_sequences;
 }
 /// Hu, 2025, arXiv 2501.03262, with the divergence in the loss.
-inline constexpr auto reinforce_plus_plus =
-    over_batch(estimator::centered{}) | over_batch(estimator::deviation_scale<estimator::deviation::sample>{1e-4}) |
-    detail::surrogate<ratio::token>{} | penalty::kl_k2{0.01} | detail::of_batch;
+inline constexpr auto reinforce_plus_plus = over_batch(estimator::centered{}) |
+                                            over_batch(estimator::deviation_scale<estimator::deviation::sample>{1e-4}) |
+                                            detail::surrogate<ratio::token>{} | penalty::kl_k2{0.01} | detail::of_batch;
 /// Schulman et al., 2017: the policy's loss, of given advantages (`estimator::generalized_advantage`).
 inline constexpr auto ppo =
     over_batch(estimator::whitened{}) | detail::surrogate<ratio::token>{} | aggregation::mean_over_batch{};
@@ -94,19 +94,17 @@ inline constexpr auto ppo_value = objective::clipped_value_loss{} | aggregation:
 /// Brantley et al., 2025, arXiv 2505.20686: with V* (`estimator::optimal_value`) in `baseline`.
 inline constexpr auto a2po = objective::optimal_advantage_regression{} | aggregation::mean{};
 /// Xiao et al., 2025, arXiv 2506.02864, for rewards 0 and 1.
-inline constexpr auto bnpo = estimator::success_rate{} | over_batch(estimator::beta_fit{}) |
-                             weighting::beta_normalization{} |
-                             detail::surrogate<ratio::token>{.trust_region = {.high = 0.28, .dual = 10}} |
-                             aggregation::sum_of_sequences{};
+inline constexpr auto bnpo =
+    estimator::success_rate{} | over_batch(estimator::beta_fit{}) | weighting::beta_normalization{} |
+    detail::surrogate<ratio::token>{.trust_region = {.high = 0.28, .dual = 10}} | aggregation::sum_of_sequences{};
 /// Arnal et al., 2025, arXiv 2506.20520: a baseline below the mean.
 inline constexpr auto asymre = estimator::shifted_mean{.shift = -0.1} |
                                detail::surrogate<ratio::none, trust_region::unclipped>{} | aggregation::mean{};
 /// Online policy mirror descent, with the squared log-ratio to the old policy.
-inline constexpr auto opmd =
-    estimator::centered{} | detail::surrogate<ratio::none, trust_region::unclipped>{} |
-    with_fields<penalty::kl_k2, fields<field::log_probability, field::old_log_probability>,
-                fields<field::loss, field::gradient<field::log_probability>>>{{0.1}} |
-    aggregation::mean{};
+inline constexpr auto opmd = estimator::centered{} | detail::surrogate<ratio::none, trust_region::unclipped>{} |
+                             with_fields<penalty::kl_k2, fields<field::log_probability, field::old_log_probability>,
+                                         fields<field::loss, field::gradient<field::log_probability>>>{{0.1}} |
+                             aggregation::mean{};
 /// 2025, arXiv 2509.22115: with this many rollouts of a batch, and this fraction of their tokens.
 constexpr auto d3s(std::size_t rollouts, double fraction) {
     return estimator::group_relative<estimator::deviation::sample>{} |
