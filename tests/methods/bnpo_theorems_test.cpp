@@ -153,7 +153,7 @@ TEST_CASE("bnpo theorem 9: with the exact p the expected gradient is grad p / f(
 }
 
 TEST_CASE("bnpo: prompts that are all solved or all failed have exactly 0, whatever the weight") {
-    for (std::size_t const n : {2, 3, 7}) {
+    for (auto const n : {std::size_t{2}, std::size_t{3}, std::size_t{7}}) {
         auto const rewards = table{std::vector(n, 0.0), std::vector(n, 1.0), std::vector(n, 0.3)};
         auto const of = bnpo(rewards);
         for (auto const& group : of.advantages)
