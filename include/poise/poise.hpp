@@ -32,6 +32,7 @@
 #include "poise/core/scalar.hpp"
 #include "poise/core/scaled_row.hpp"
 #include "poise/core/scan.hpp"
+#include "poise/core/scratch.hpp"
 #include "poise/core/segment.hpp"
 #include "poise/core/sequences.hpp"
 #include "poise/core/sort.hpp"

@@ -137,6 +137,12 @@ TEST_CASE("empirical quantiles: linear between order statistics, every execution
         auto q = std::vector<double>(4);
         for_each_row(execution, estimator::empirical_quantiles{}, one(sample), shared_row(levels), one(q));
         CHECK(q == std::vector{1.0, 2.5, 4.75, 10.0});
+        auto const many =
+            std::vector{0.0, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0}; // more levels than a sample has numbers
+        auto const few = std::vector{7.0, 5.0};
+        auto at_many = std::vector<double>(many.size());
+        for_each_row(execution, estimator::empirical_quantiles{}, one(few), shared_row(many), one(at_many));
+        for (std::size_t k = 0; k < many.size(); ++k) CHECK(at_many[k] == doctest::Approx(5 + 2 * many[k]));
     };
     check(execution::sequential{});
     check(execution::in_lanes{});

@@ -184,7 +184,7 @@ struct bundle_advantage {
                           writable_row auto bundle_advantages, auto const& scratch) const {
         using T = value_of<decltype(bundle_advantages)>;
         using R = real_of<T>;
-        auto const work = weighting::detail::scratch_of_length<order_statistic_scratch>(scratch, bundle_scores.size());
+        auto const work = scratch_of_length<order_statistic_scratch>(scratch, bundle_scores.size());
         auto const levels = std::array{R(alpha), R(beta)};
         empirical_quantiles{}(bundle_scores, row<R const, 2>(levels.data()), quantiles, work);
         for (std::size_t k = 0; k < 2; ++k) quantiles[k] = T(Quantiles::used(T(quantiles[k]), T(given_quantiles[k])));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "poise/core/segment.hpp"
+#include "poise/core/scratch.hpp"
 #include "poise/core/sort.hpp"
 #include "poise/objective/quantile_levels.hpp"
 
@@ -14,8 +14,9 @@ namespace detail {
 
 /// The sample in ascending order, in a scratch row.
 constexpr auto in_order(row_of_reals auto sample, auto const& scratch) {
-    auto const order = scratch[argsort_scratch], sorted = scratch[argsort_scratch + 1];
-    argsort(order, sample, ascending{}, scratch);
+    auto const work = scratch_of_length<order_statistic_scratch>(scratch, sample.size());
+    auto const order = work[argsort_scratch], sorted = work[argsort_scratch + 1];
+    argsort(order, sample, ascending{}, work);
     gather(sorted, sample, order);
     return sorted;
 }
@@ -32,7 +33,7 @@ constexpr auto conformal_rank(auto level, std::size_t n) {
 } // namespace detail
 
 /// RQ(S, level): the k-th smallest of a sample of n, k = ceil(level (n + 1)); +inf for k > n, -inf for k < 1. The level
-/// may differ from row to row. `scratch` are `order_statistic_scratch` rows as long as the sample (at least 1).
+/// may differ from row to row. `scratch` are `order_statistic_scratch` rows at least as long as the sample (and 1).
 template <row_of_reals Sample>
 constexpr auto rank_quantile(Sample sample, auto level, auto const& scratch) {
     using T = value_of<Sample>;

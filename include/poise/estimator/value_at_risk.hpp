@@ -47,7 +47,7 @@ struct distribution_quantiles {
     constexpr void operator()(row_of_reals auto values, row_of_reals auto probabilities, row_of_reals auto levels,
                               writable_row auto quantiles, auto const& scratch) const {
         using T = value_of<decltype(quantiles)>;
-        auto const work = weighting::detail::scratch_of_length<order_statistic_scratch>(
+        auto const work = scratch_of_length<order_statistic_scratch>(
             scratch, values.size()); // levels may be more than values
         auto const sorted = detail::in_order(values, work);
         auto const cumulative = work[0];

@@ -37,7 +37,7 @@ struct max_variance_subset {
         using T = value_of<decltype(selection)>;
         using R = real_of<T>;
         auto const m = values.size();
-        auto const work = detail::scratch_of_length<scratch_rows>(scratch, m);
+        auto const work = scratch_of_length<scratch_rows>(scratch, m);
         auto const order = work[argsort_scratch], sorted = work[argsort_scratch + 1], sums = work[argsort_scratch + 2],
                    squares = work[argsort_scratch + 3];
         estimator::center(squares, values);

@@ -72,7 +72,7 @@ struct reward_rank {
         using R = real_of<value_of<decltype(weight)>>;
         auto const n = reward.size();
         if (n == 1) return fill(weight, R(1));
-        auto const work = detail::scratch_of_length<scratch_rows>(scratch, n); // tokens may be more than responses
+        auto const work = scratch_of_length<scratch_rows>(scratch, n); // tokens may be more than responses
         auto const order = work[argsort_scratch], by_rank = work[argsort_scratch + 1];
         argsort(order, reward, descending{}, work);
         map(by_rank, [count = R(n)](auto k) { return Filter::by_rank(k, decltype(k)(count)); }, indices_of(reward));

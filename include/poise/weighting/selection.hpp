@@ -2,11 +2,8 @@
 
 #include "poise/core/fields.hpp"
 #include "poise/core/mask.hpp"
-#include "poise/core/segment.hpp"
+#include "poise/core/scratch.hpp"
 #include "poise/core/sort.hpp"
-
-#include <array>
-#include <utility>
 
 namespace poise::field {
 
@@ -18,18 +15,6 @@ namespace poise::weighting {
 
 /// How many scratch rows `select_largest` wants.
 inline constexpr std::size_t selection_scratch = argsort_scratch + 2;
-
-namespace detail {
-
-/// The first `Count` scratch rows, n elements long.
-template <std::size_t Count>
-constexpr auto scratch_of_length(auto const& scratch, std::size_t n) {
-    return [&]<std::size_t... S>(std::index_sequence<S...>) {
-        return std::array{segment(scratch[S], 0, n)...};
-    }(std::make_index_sequence<Count>{});
-}
-
-} // namespace detail
 
 /// chosen_k = 1 for the `count` largest keys among the elements that count (all, or those of a mask), else 0; ties by
 /// index. `count` is a real that may differ from row to row. A key that is NaN comes last. `scratch` are

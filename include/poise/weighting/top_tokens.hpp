@@ -60,7 +60,7 @@ private:
     constexpr void select(auto advantage, auto entropy, Chosen chosen, auto const& scratch, auto... mask) const {
         using T = value_of<Chosen>;
         using R = real_of<T>;
-        auto const work = detail::scratch_of_length<selection_scratch + 1>(scratch, chosen.size());
+        auto const work = scratch_of_length<selection_scratch + 1>(scratch, chosen.size());
         auto const keys = work[selection_scratch];
         map(keys, [](auto a, auto h) { return math::abs(a) * h; }, advantage, entropy);
         auto const tokens = [&] {
